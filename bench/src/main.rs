@@ -1,0 +1,3 @@
+//! Benchmarks of Refrain, as ratios against references of the same run.
+
+fn main() {}

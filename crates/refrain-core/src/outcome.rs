@@ -1,0 +1,30 @@
+//! How a request ended, and what a handler says of it.
+
+/// How one attempt of a request ended, as the channel's handler gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<R> {
+    /// The destination's reply.
+    Reply(R),
+    /// The destination said that it failed.
+    DestinationFailure {
+        /// The failure outcomes recorded for this request, this one included.
+        failure_count: u32,
+        /// The destination's words.
+        error: String,
+    },
+    /// No reply came in time. The request may have reached the destination.
+    DestinationNotResponding {
+        /// The failure outcomes recorded for this request, this one included.
+        failure_count: u32,
+    },
+}
+
+/// What a handler says of an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Settlement {
+    /// The exchange is complete.
+    Confirm,
+    /// Deliver the request again, with the same key, as the policy says.
+    Redeliver,
+}

@@ -1,0 +1,1 @@
+//! HTTP for Refrain: a destination with idempotency keys, and an ingress for CloudEvents and JSON.

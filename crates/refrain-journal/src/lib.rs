@@ -1,0 +1,1 @@
+//! The embedded journal of Refrain: segments in a directory, and a journal in memory for tests.

@@ -1,0 +1,1 @@
+//! Conformance suites and test doubles for those who build on Refrain.

@@ -1,0 +1,1 @@
+//! Event-sourced components that talk to external services reliably.
