@@ -1,0 +1,4 @@
+pub struct ScriptedDestination;
+pub enum Act {
+    A,
+}
