@@ -1,5 +1,4 @@
-//! Does this backend keep snapshots? Asks for every promise of
-//! [`Snapshots`](refrain_core::port::snapshots::Snapshots).
+//! Does this backend keep snapshots? Asks for every promise of [`Snapshots`].
 
 use std::sync::Arc;
 
@@ -242,10 +241,9 @@ async fn lists(snapshots: &dyn Snapshots, stream: &Name, wanted: &[u64]) -> Verd
     )
 }
 
-fn state(size: usize, seed: u64) -> Bytes {
-    let seed = seed.to_le_bytes()[0];
-    (0..size)
-        .map(|index| (index % 251).to_be_bytes()[size_of::<usize>() - 1] ^ seed)
+fn state(size: u64, seed: u64) -> Bytes {
+    (seed..seed + size)
+        .map(|index| index.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[7])
         .collect()
 }
 

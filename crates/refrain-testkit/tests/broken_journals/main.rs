@@ -7,6 +7,10 @@ mod flawed;
 mod read_flaws;
 
 use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::thread::Thread;
 use std::time::Duration;
 
 use append_flaws::{
@@ -182,10 +186,31 @@ fn every_check_catches_a_broken_journal() {
     assert_eq!(all.len(), CHECKS.len(), "names are unique");
 }
 
+#[derive(Debug, Default)]
+struct Nothing;
+
+impl Flaw for Nothing {}
+
 #[tokio::test]
 async fn journal_without_a_flaw_keeps_every_promise() {
-    #[derive(Debug, Default)]
-    struct Nothing;
-    impl Flaw for Nothing {}
     run_all(async || open::<Nothing>()).await;
+}
+
+#[test]
+fn suite_needs_no_runtime() {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut suite = pin!(run_all(async || open::<Nothing>()));
+    while suite
+        .as_mut()
+        .poll(&mut Context::from_waker(&waker))
+        .is_pending()
+    {
+        std::thread::park();
+    }
 }

@@ -117,8 +117,9 @@ pub(super) async fn largest_batch_is_kept(instance: &mut dyn Instance) -> Verdic
 
     let heavy = Probe::named(instance, "heavy");
     let entry_bytes = heavy.journal.entry_bytes_max().min(BATCH_BYTES_MAX / 4);
-    let written: Vec<Vec<u8>> = (0..BATCH_BYTES_MAX / entry_bytes)
-        .take(BATCH_ENTRIES_MAX)
+    let count = (BATCH_BYTES_MAX / entry_bytes).min(BATCH_ENTRIES_MAX);
+    let written: Vec<Vec<u8>> = (1..)
+        .take(count)
         .map(|seed| large(entry_bytes, seed))
         .collect();
     heavy.append(1, &written).await?;

@@ -1,5 +1,4 @@
-//! Is this backend a journal? Asks for every promise of
-//! [`Journal`](refrain_core::port::journal::Journal).
+//! Is this backend a journal? Asks for every promise of [`Journal`].
 //!
 //! ```no_run
 //! use std::sync::Arc;

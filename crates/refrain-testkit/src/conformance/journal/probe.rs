@@ -226,13 +226,11 @@ pub(super) fn numbered(numbers: RangeInclusive<u64>) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// `size` bytes that look different wherever they are cut.
-pub(super) fn large(size: usize, seed: usize) -> Vec<u8> {
-    (0..size)
-        .map(|index| {
-            let mixed = (index + seed).wrapping_mul(0x9e37_79b1);
-            mixed.to_be_bytes()[4]
-        })
+/// `size` bytes that look different wherever they are cut, and for every `seed`.
+pub(super) fn large(size: usize, seed: u64) -> Vec<u8> {
+    let size = size as u64;
+    (seed..seed + size)
+        .map(|index| index.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[7])
         .collect()
 }
 

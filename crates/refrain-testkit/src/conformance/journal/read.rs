@@ -1,6 +1,6 @@
 //! Reading what is there.
 
-use refrain_core::limit::{BATCH_BYTES_MAX, ENTRY_BYTES_MAX};
+use refrain_core::limit::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, ENTRY_BYTES_MAX};
 
 use super::Instance;
 use super::probe::{Probe, drain, large, numbered, position};
@@ -62,8 +62,8 @@ pub(super) async fn long_stream_is_read_in_chunks(instance: &mut dyn Instance) -
     let mut at = 1;
     while at <= count {
         let batch: Vec<Vec<u8>> = (at..=count)
-            .take(4)
-            .map(|number| large(entry_bytes, number as usize))
+            .take((BATCH_BYTES_MAX / entry_bytes).min(BATCH_ENTRIES_MAX))
+            .map(|number| large(entry_bytes, number))
             .collect();
         orders.append(at, &batch).await?;
         at += batch.len() as u64;
@@ -81,7 +81,7 @@ pub(super) async fn long_stream_is_read_in_chunks(instance: &mut dyn Instance) -
         })?;
         for (position, entry) in chunk.entries() {
             demand(
-                position.get() == next && entry == large(entry_bytes, next as usize),
+                position.get() == next && entry == large(entry_bytes, next),
                 || format!("where entry {next} belongs is another one, at {position}"),
             )?;
             next += 1;
