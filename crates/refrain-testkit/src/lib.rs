@@ -8,5 +8,6 @@
 mod alarm;
 pub mod conformance;
 mod destination;
+mod poll;
 
 pub use destination::{Act, ScriptedDestination};

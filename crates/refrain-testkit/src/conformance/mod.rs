@@ -6,6 +6,7 @@
 //! the checks of the table one by one.
 
 mod check;
+pub mod destination;
 mod failure;
 pub mod journal;
 pub mod snapshots;

@@ -3,9 +3,9 @@
 use futures_util::future::{join_all, try_join_all};
 
 use super::Instance;
-use super::pipeline::poll_once;
 use super::probe::{Probe, numbered, position, take};
 use crate::conformance::failure::{Verdict, demand, demand_entries};
+use crate::poll::poll_once;
 
 pub(super) async fn follower_sees_what_comes(instance: &mut dyn Instance) -> Verdict {
     let orders = Probe::of(instance);

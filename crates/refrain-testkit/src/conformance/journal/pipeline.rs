@@ -1,7 +1,6 @@
 //! Several appends in flight, and what may be told while they are.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::task::Poll;
 
 use futures_util::future::join_all;
@@ -13,6 +12,7 @@ use tokio::task::yield_now;
 use super::Instance;
 use super::probe::{Probe, is_rejected, numbered, take};
 use crate::conformance::failure::{Failure, Verdict, demand, demand_entries, demand_eq};
+use crate::poll::poll_once;
 
 type Append = BoxFuture<'static, Result<Position, AppendError>>;
 
@@ -180,9 +180,4 @@ pub(super) async fn nothing_undurable_is_shown(instance: &mut dyn Instance) -> V
     let followed = take(follower.as_mut(), 3, 3).await?;
     demand_eq("the number of entries followed", followed.len(), 3)?;
     demand_entries("what was followed", &followed, &numbered(3..=5))
-}
-
-/// What one poll of `future` gives. It is woken like any other poll.
-pub(super) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
 }
