@@ -17,6 +17,7 @@ mod journal;
 mod keeper;
 mod log;
 mod mark;
+mod memory;
 mod names;
 mod options;
 mod queue;
@@ -33,6 +34,7 @@ mod writer;
 
 pub use error::OpenError;
 pub use journal::FileJournal;
+pub use memory::{AppendFault, MemoryJournal, MemorySnapshots};
 pub use options::JournalOptions;
 pub use reader::JournalReader;
 pub use snapshots::FileSnapshots;

@@ -98,6 +98,26 @@ type Content = Arc<Mutex<Bytes>>;
 struct Bytes {
     now: Vec<u8>,
     durable: Vec<u8>,
+    /// What was written since the last sync.
+    dirty: Vec<std::ops::Range<usize>>,
+}
+
+impl Bytes {
+    fn write(&mut self, bytes: &[u8], offset: usize) {
+        let range = offset..offset + bytes.len();
+        if self.now.len() < range.end {
+            self.now.resize(range.end, 0);
+        }
+        self.now[range.clone()].copy_from_slice(bytes);
+        self.dirty.push(range);
+    }
+
+    fn sync(&mut self) {
+        self.durable.resize(self.now.len(), 0);
+        for range in self.dirty.drain(..) {
+            self.durable[range.clone()].copy_from_slice(&self.now[range]);
+        }
+    }
 }
 
 impl FaultDisk {
@@ -160,6 +180,7 @@ impl FaultDisk {
         let content = Arc::new(Mutex::new(Bytes {
             now: bytes,
             durable,
+            dirty: Vec::new(),
         }));
         let mut state = self.state();
         state.names.insert(path.to_path_buf(), Arc::clone(&content));
@@ -317,11 +338,7 @@ impl DiskFile for FaultFile {
             Some(Fault::Freeze) => new.len() / 2,
         };
         let mut bytes = self.content.lock().unwrap();
-        let end = offset as usize + count;
-        if bytes.now.len() < end {
-            bytes.now.resize(end, 0);
-        }
-        bytes.now[offset as usize..end].copy_from_slice(&new[..count]);
+        bytes.write(&new[..count], offset as usize);
         match fault {
             None => Ok(count),
             Some(Fault::Fail(kind)) => Err(kind.into()),
@@ -335,8 +352,10 @@ impl DiskFile for FaultFile {
         }
         let checked = self.disk.check(Kind::Sync);
         let mut bytes = self.content.lock().unwrap();
-        if checked.is_ok() {
-            bytes.durable = bytes.now.clone();
+        match checked {
+            Ok(()) => bytes.sync(),
+            // What a failed sync did not keep is never kept by a later one.
+            Err(_) => bytes.dirty.clear(),
         }
         checked
     }
