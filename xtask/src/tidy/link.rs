@@ -15,6 +15,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             findings.extend(dead(tree, file, line, &target));
         }
     }
+    findings.extend(tree.markdown().filter_map(|file| unlisted(tree, file)));
     // The tasks' own tests make pages up.
     for file in tree.rust().filter(|file| !file.path.starts_with("xtask/")) {
         for (index, line) in file.text.lines().enumerate() {
@@ -22,6 +23,21 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// A page in a directory with a `README.md` that does not list it: nobody would find it.
+fn unlisted(tree: &Tree, file: &File) -> Option<Finding> {
+    let (directory, name) = file.path.rsplit_once('/')?;
+    let list = tree.text(&format!("{directory}/README.md"))?;
+    if name == "README.md" || links(list).iter().any(|(_, target)| target == name) {
+        return None;
+    }
+    Some(Finding::repair(
+        &file.path,
+        None,
+        format!("{directory}/README.md does not list the page"),
+        "Add a line with a link to it there.",
+    ))
 }
 
 /// A page below `docs` that a line of code mentions and that is not there.
@@ -179,6 +195,18 @@ mod tests {
         assert_eq!(found("//! See docs/missing.md."), 1);
         assert_eq!(found("//! See `docs/page.md`, chapter 1."), 0);
         assert_eq!(found("//! See docs.rs and page.md."), 0);
+    }
+
+    #[test]
+    fn a_page_that_its_directory_does_not_list_is_found() {
+        let page = ("docs/decisions/0001-a.md", "");
+        let found = |files: &[(&str, &str)]| check(&Tree::of(files)).len();
+        assert_eq!(found(&[page, ("docs/decisions/README.md", "")]), 1);
+        assert_eq!(
+            found(&[page, ("docs/decisions/README.md", "[a](0001-a.md)")]),
+            0
+        );
+        assert_eq!(found(&[page]), 0);
     }
 
     #[test]
