@@ -4,11 +4,14 @@
 //! `serde_json::Value`: text, whole numbers, lists, maps, truth and null mean the same on both
 //! sides. What does not (bytes; `1` where a float is wanted; types that write themselves differently
 //! for people) needs the types, which [`HttpOptions::typed`](super::HttpOptions::typed) gives.
+//!
+//! Nothing is two things: null in JSON is what an `Option` may be, and stays null; a body that is
+//! not there at all is the unit type, which CBOR writes as an empty list.
 
 use bytes::Bytes;
 use refrain_core::Encoding;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::depth;
@@ -44,7 +47,14 @@ pub(crate) enum Replies {
 impl Payload {
     /// JSON, translated by structure.
     pub(crate) fn json() -> Payload {
-        Payload::typed_json::<Value, Value>()
+        let form = Form::Json {
+            request: request_by::<Value>,
+            reply: reply_by_structure,
+        };
+        Payload {
+            form,
+            replies: Replies::Read,
+        }
     }
 
     pub(crate) fn typed_json<Q, R>() -> Payload
@@ -101,11 +111,10 @@ impl Payload {
                 depth::check(stored, body)?;
                 Ok(body.clone())
             }
-            (Replies::Read, Form::Json { reply, .. }) if body.is_empty() => {
-                reply(stored, &Bytes::from_static(b"null"))
-            }
             (Replies::Read, Form::Json { reply, .. }) => {
-                depth::check(Encoding::Json, body)?;
+                if !body.is_empty() {
+                    depth::check(Encoding::Json, body)?;
+                }
                 reply(stored, body)
             }
         }
@@ -127,11 +136,36 @@ fn reply_by<T: Serialize + DeserializeOwned>(
     stored: Encoding,
     body: &Bytes,
 ) -> Result<Bytes, String> {
+    let body: &[u8] = if body.is_empty() { b"null" } else { body };
     let reply: T = decode(Encoding::Json, body)?;
-    if stored == Encoding::Json {
-        return Ok(body.clone());
-    }
     encode(stored, &reply)
+}
+
+fn reply_by_structure(stored: Encoding, body: &Bytes) -> Result<Bytes, String> {
+    if body.is_empty() {
+        return encode(stored, &());
+    }
+    let reply: Value = decode(Encoding::Json, body)?;
+    encode(stored, &Structure(&reply))
+}
+
+/// A JSON value whose nulls are absent options. (By itself it writes them as units.)
+struct Structure<'a>(&'a Value);
+
+impl Serialize for Structure<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => serializer.serialize_none(),
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Structure)),
+            Value::Object(members) => {
+                let members = members.iter();
+                serializer.collect_map(members.map(|(name, value)| (name, Structure(value))))
+            }
+            plain @ (Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                plain.serialize(serializer)
+            }
+        }
+    }
 }
 
 fn decode<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T, String> {
@@ -184,13 +218,20 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_reply_is_null() {
-        let reply = Payload::json()
-            .reply(Encoding::Cbor, &Bytes::new())
-            .unwrap();
-        let nothing: Option<u32> = Encoding::Cbor.decode(&reply).unwrap();
-        assert_eq!(nothing, None);
-        let () = Encoding::Cbor.decode(&reply).unwrap();
+    fn null_is_an_absent_option_and_no_body_is_the_unit() {
+        for stored in [Encoding::Cbor, Encoding::Json] {
+            let null = Bytes::from_static(br#"{"reason":null}"#);
+            let reply = Payload::json().reply(stored, &null).unwrap();
+            let found: std::collections::BTreeMap<String, Option<u32>> =
+                stored.decode(&reply).unwrap();
+            assert_eq!(found["reason"], None);
+
+            let reply = Payload::json().reply(stored, &Bytes::new()).unwrap();
+            let () = stored.decode(&reply).unwrap();
+            let typed = Payload::typed_json::<(), Option<u32>>();
+            let reply = typed.reply(stored, &Bytes::new()).unwrap();
+            assert_eq!(stored.decode::<Option<u32>>(&reply).unwrap(), None);
+        }
     }
 
     #[test]

@@ -216,7 +216,6 @@ impl<P: Processor> Ingress<P> {
     ///
     /// # Panics
     /// When the path is not one of axum's: it begins with `/`.
-    #[must_use]
     pub fn into_router(self) -> Router {
         let path = self.path.clone();
         let ingress = Arc::new(self);

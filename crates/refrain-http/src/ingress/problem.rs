@@ -28,6 +28,12 @@ use super::identity::Identity;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
+    /// Boxed: problems are returned as errors all the way up.
+    parts: Box<Parts>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Parts {
     status: StatusCode,
     kind: String,
     title: String,
@@ -71,7 +77,7 @@ impl Problem {
     /// A problem of the type that the URI `kind` names, which repeating does not help.
     #[must_use]
     pub fn new(status: StatusCode, kind: &str, title: &str) -> Problem {
-        Problem {
+        let parts = Parts {
             status,
             kind: kind.to_owned(),
             title: title.to_owned(),
@@ -80,20 +86,23 @@ impl Problem {
             repeat: Repeat::Useless,
             retry_after: None,
             members: Map::new(),
+        };
+        Problem {
+            parts: Box::new(parts),
         }
     }
 
     /// Says what is special about this occurrence.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Problem {
-        self.detail = Some(detail.into());
+        self.parts.detail = Some(detail.into());
         self
     }
 
     /// Says whether to repeat the message.
     #[must_use]
     pub fn repeat(mut self, repeat: Repeat) -> Problem {
-        self.repeat = repeat;
+        self.parts.repeat = repeat;
         self
     }
 
@@ -102,7 +111,7 @@ impl Problem {
     pub fn member(mut self, name: &str, value: impl Into<Value>) -> Problem {
         let taken = ["type", "title", "status", "detail", "message", "repeat"];
         if !taken.contains(&name) {
-            self.members.insert(name.to_owned(), value.into());
+            self.parts.members.insert(name.to_owned(), value.into());
         }
         self
     }
@@ -110,23 +119,23 @@ impl Problem {
     /// When to repeat, told as `Retry-After` in whole seconds, rounded up.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Problem {
-        self.retry_after = Some(wait);
+        self.parts.retry_after = Some(wait);
         self
     }
 
     /// The status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.parts.status
     }
 
     pub(super) fn about(mut self, identity: &Identity) -> Problem {
-        self.message = Some(identity.to_json());
+        self.parts.message = Some(identity.to_json());
         self
     }
 
     pub(super) fn is_worth_repeating(&self) -> bool {
-        match self.repeat {
+        match self.parts.repeat {
             Repeat::Safe | Repeat::SameIdentity => true,
             Repeat::Useless => false,
         }
@@ -134,7 +143,7 @@ impl Problem {
 
     /// The value of `Retry-After`, if there is one.
     pub(super) fn retry_after_header(&self) -> Option<(HeaderName, HeaderValue)> {
-        let wait = self.retry_after?;
+        let wait = self.parts.retry_after?;
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Some((RETRY_AFTER, HeaderValue::from(seconds)))
     }
@@ -145,13 +154,13 @@ impl Problem {
 
     fn view(&self) -> View<'_> {
         View {
-            r#type: &self.kind,
-            title: &self.title,
-            status: self.status.as_u16(),
-            detail: self.detail.as_deref(),
-            message: self.message.as_ref(),
-            repeat: self.repeat,
-            members: &self.members,
+            r#type: &self.parts.kind,
+            title: &self.parts.title,
+            status: self.parts.status.as_u16(),
+            detail: self.parts.detail.as_deref(),
+            message: self.parts.message.as_ref(),
+            repeat: self.parts.repeat,
+            members: &self.parts.members,
         }
     }
 }
@@ -160,7 +169,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let json = serde_json::to_vec(&self.view()).unwrap_or_default();
         let mut response = Response::new(Body::from(json));
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.parts.status;
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, json);
