@@ -20,10 +20,8 @@ pub(super) struct JsonError {
 /// The one value that `bytes` hold.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let decoded = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        JsonError::at((path != ".").then_some(path), error.inner())
-    })?;
+    let decoded = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| JsonError::at(field(&error.path().to_string()), error.inner()))?;
     let ended = deserializer.end();
     ended.map_err(|error| JsonError::at(None, &error))?;
     // The recursion above is bounded too, but looser.
@@ -34,6 +32,12 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> 
         reason,
     })?;
     Ok(decoded)
+}
+
+/// The path without the step that broke before its name was known, which is written `?`.
+fn field(path: &str) -> Option<String> {
+    let known = path.trim_end_matches('?').trim_end_matches('.');
+    (!known.is_empty()).then(|| known.to_owned())
 }
 
 impl JsonError {
@@ -87,6 +91,7 @@ mod tests {
                 (Some("items"), 1, 10, "EOF while parsing a list"),
             ),
             ("{\"items\":[]} x", (None, 1, 14, "trailing characters")),
+            ("{", (None, 1, 1, "EOF while parsing an object")),
             ("", (None, 1, 0, "EOF while parsing a value")),
         ];
         for (text, (field, line, column, reason)) in rows {
