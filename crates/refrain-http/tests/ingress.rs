@@ -1,5 +1,7 @@
 //! The ingress: what comes in, by which identity, and what the sender is told, to the byte.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -310,82 +312,71 @@ async fn drawn_keys_differ() {
     assert_eq!(distinct.len(), 100);
 }
 
-/// B1.3, B1.5, B1.10
-#[tokio::test]
-async fn every_refusal_has_its_problem() {
-    let rig = Rig::new();
+/// A problem of an order with the key `k`, which holds nothing beside the standard's members.
+fn refusal(status: u16, kind: &str, wait: Option<&str>, title: &str, repeat: &str) -> Seen {
     let message = json!({ "idempotency_key": "k" });
+    let body = json!({ "title": title, "message": message, "repeat": repeat });
+    problem(status, kind, wait, body)
+}
+
+/// B1.3, B1.10
+#[tokio::test]
+async fn a_message_that_may_succeed_later_is_told_to_come_again() {
+    let rig = Rig::new();
+    let (kind, title) = ("not-recorded", "the message was not recorded");
+    let not_recorded = refusal(503, kind, Some("1"), title, "safe");
+    let (kind, title) = ("outcome-unknown", "the message may have been handled");
+    let unknown = refusal(503, kind, Some("1"), title, "same-identity");
+    let (kind, title) = ("not-running", "the processor does not run");
+    let not_running = refusal(503, kind, Some("1"), title, "same-identity");
+    let rows = [
+        (
+            "overloaded",
+            refusal(503, "overloaded", Some("1"), "too busy", "safe"),
+        ),
+        ("not recorded", not_recorded),
+        ("unknown", unknown),
+        ("not running", not_running),
+    ];
+    for (product, expected) in rows {
+        assert_eq!(rig.plain(Some("k"), &order(product)).await, expected);
+    }
+}
+
+/// B1.5
+#[tokio::test]
+async fn a_message_that_will_never_succeed_is_told_so() {
+    let rig = Rig::new();
+    let (kind, title) = (
+        "not-recordable",
+        "what follows from the message cannot be recorded",
+    );
+    let invalid = refusal(500, kind, None, title, "useless");
+    let (kind, title) = (
+        "answer-gone",
+        "handled before; the answer is no longer kept",
+    );
+    let answer_gone = refusal(410, kind, None, title, "useless");
     let rows = [
         (
             "panic",
-            500,
-            "panicked",
-            None,
-            "handling the message failed",
-            "useless",
+            refusal(
+                500,
+                "panicked",
+                None,
+                "handling the message failed",
+                "useless",
+            ),
         ),
-        (
-            "invalid",
-            500,
-            "not-recordable",
-            None,
-            "what follows from the message cannot be recorded",
-            "useless",
-        ),
-        (
-            "overloaded",
-            503,
-            "overloaded",
-            Some("1"),
-            "too busy",
-            "safe",
-        ),
-        (
-            "not recorded",
-            503,
-            "not-recorded",
-            Some("1"),
-            "the message was not recorded",
-            "safe",
-        ),
-        (
-            "unknown",
-            503,
-            "outcome-unknown",
-            Some("1"),
-            "the message may have been handled",
-            "same-identity",
-        ),
-        (
-            "answer gone",
-            410,
-            "answer-gone",
-            None,
-            "handled before; the answer is no longer kept",
-            "useless",
-        ),
-        (
-            "not running",
-            503,
-            "not-running",
-            Some("1"),
-            "the processor does not run",
-            "same-identity",
-        ),
+        ("invalid", invalid),
+        ("answer gone", answer_gone),
     ];
-    for (product, status, kind, retry_after, title, repeat) in rows {
-        let body = json!({ "title": title, "message": message, "repeat": repeat });
-        let expected = problem(status, kind, retry_after, body);
+    for (product, expected) in rows {
         assert_eq!(rig.plain(Some("k"), &order(product)).await, expected);
     }
     let nothing = json!({ "product": "a", "quantity": 0 }).to_string();
-    let body = json!({
-        "title": "the message was rejected",
-        "message": message,
-        "repeat": "useless",
-        "rejection": { "reason": "nothing was ordered" },
-    });
-    let expected = problem(422, "rejected", None, body);
+    let mut expected = refusal(422, "rejected", None, "the message was rejected", "useless");
+    expected.body["rejection"] = json!({ "reason": "nothing was ordered" });
     assert_eq!(rig.plain(Some("k"), &nothing).await, expected);
 }
 

@@ -1,5 +1,7 @@
 //! The server against clients that are slow, silent, greedy or many.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
