@@ -12,7 +12,7 @@ use refrain_core::port::BoxFuture;
 use refrain_core::port::asks::Asks;
 use refrain_core::port::journal::{AppendError, RejectReason};
 use refrain_core::{AskError, MessageId, Outbox, Position, Processor};
-use refrain_http::{Ingress, Problem};
+use refrain_http::{Drained, Ingress, Problem, ServeLimits};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -508,6 +508,38 @@ async fn a_body_beyond_the_limit_is_refused() {
     assert_eq!(rig.plain(None, &fits).await, answered(1));
 }
 
+/// The sender writes all of its body before it reads, as most do.
+#[tokio::test]
+async fn the_sender_of_a_body_beyond_the_limit_reads_the_refusal() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let router = Rig::new().ingress.into_router();
+    let serving = refrain_http::serve(listener, router, ServeLimits::default(), async {
+        let _ = stopped.await;
+    });
+    let sending = async {
+        let mut tcp = tokio::net::TcpStream::connect(address).await.unwrap();
+        let head = "POST /orders HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+        let body = vec![b' '; 3 * 1024 * 1024];
+        let length = body.len();
+        let head = format!("{head}connection: close\r\ncontent-length: {length}\r\n\r\n");
+        tcp.write_all(head.as_bytes()).await.unwrap();
+        tcp.write_all(&body).await.unwrap();
+        let mut response = String::new();
+        tcp.read_to_string(&mut response).await.unwrap();
+        assert!(
+            response.starts_with("HTTP/1.1 413 Payload Too Large\r\n"),
+            "{response}"
+        );
+        stop.send(()).unwrap();
+    };
+    let (drained, ()) = tokio::join!(serving, sending);
+    assert_eq!(drained, Drained::Whole);
+}
+
 #[tokio::test]
 async fn an_event_that_breaks_the_specification_is_told_how() {
     let rig = Rig::new();
@@ -614,13 +646,21 @@ async fn each_event_of_a_batch_is_answered_on_its_own_and_in_order() {
     let body = json!({ "title": "too busy", "message": message, "repeat": "safe" });
     let inner = problem(503, "overloaded", None, body).body;
     assert_eq!(seen.body, json!([{ "status": 503, "problem": inner }]));
+}
 
-    let many = Value::from(vec![json!(0); 600]);
-    assert_eq!(rig.batched(&many).await.body.as_array().unwrap().len(), 600);
+/// B1.2
+#[tokio::test]
+async fn a_large_batch_is_asked_in_order_and_a_larger_one_not_at_all() {
+    let rig = Rig::new();
     let rig = Rig {
-        ingress: rig.ingress.body_bytes_max(10_000),
+        ingress: rig.ingress.body_bytes_max(200_000),
         ..rig
     };
+    let many: Vec<Value> = (0..1024).map(|id| event(&id.to_string(), "a")).collect();
+    assert_eq!(rig.batched(&Value::from(many)).await.status, 200);
+    let expected: Vec<String> = (0..1024).map(|id| format!("/tills/1/{id}")).collect();
+    assert_eq!(rig.asked(), expected);
+
     let more = Value::from(vec![json!(0); 1025]);
     let body = json!({
         "title": "the batch has too many events", "repeat": "useless",
