@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use support::{Act, Server, delivery, response};
 
 /// Long enough for anything that comes at all, short enough to wait for what does not.
-const SOON: Duration = Duration::from_millis(150);
+const SOON: Duration = Duration::from_millis(500);
 
 fn local() -> HttpOptions {
     HttpOptions::default().allow_loopback()
@@ -336,12 +336,13 @@ async fn silence_and_garbage_are_not_responding() {
             Act::SendAndHang(b"HTTP/1.1 102 Processing\r\n\r\n".to_vec()),
         ),
     ];
-    for (what, act) in rows {
+    let checks = rows.map(|(what, act)| async move {
         let server = Server::start(vec![act]).await;
         let outcome = destination(&server).deliver(hasty(&json!(1))).await;
         assert_eq!(outcome, Attempted::NotResponding, "{what}");
         assert_eq!(server.requests().len(), 1, "{what}");
-    }
+    });
+    futures_util::future::join_all(checks).await;
 }
 
 #[tokio::test]

@@ -508,12 +508,20 @@ async fn a_body_beyond_the_limit_is_refused() {
     assert_eq!(rig.plain(None, &fits).await, answered(1));
 }
 
-/// The sender writes all of its body before it reads, as most do.
+/// The sender writes all of its body before it reads, as most do, and more than buffers hold.
 #[tokio::test]
 async fn the_sender_of_a_body_beyond_the_limit_reads_the_refusal() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let small = || {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(16 * 1024).unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket
+    };
+    let accepting = small();
+    accepting.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = accepting.listen(8).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let router = Rig::new().ingress.into_router();
@@ -521,7 +529,7 @@ async fn the_sender_of_a_body_beyond_the_limit_reads_the_refusal() {
         let _ = stopped.await;
     });
     let sending = async {
-        let mut tcp = tokio::net::TcpStream::connect(address).await.unwrap();
+        let mut tcp = small().connect(address).await.unwrap();
         let head = "POST /orders HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
         let body = vec![b' '; 3 * 1024 * 1024];
         let length = body.len();
