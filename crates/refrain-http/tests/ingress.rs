@@ -101,22 +101,22 @@ fn trouble(id: &MessageId, product: &str) -> Option<AskError<Refused>> {
         "overloaded" => AskError::Overloaded { processor },
         "not recorded" => AskError::NotRecorded {
             id,
-            cause: AppendError::Rejected {
+            cause: Box::new(AppendError::Rejected {
                 stream,
                 at,
                 reason: RejectReason::TooLarge {
                     bytes: 2,
                     bytes_max: 1,
                 },
-            },
+            }),
         },
         "unknown" => AskError::Unknown {
             id,
-            cause: AppendError::Unknown {
+            cause: Box::new(AppendError::Unknown {
                 stream,
                 at,
                 reason: "the disk went away".to_owned(),
-            },
+            }),
         },
         "answer gone" => AskError::AnswerGone { id },
         "not running" => AskError::NotRunning {
