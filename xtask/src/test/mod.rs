@@ -33,7 +33,7 @@ pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<ExitCode, Stri
             step.repeat()
         );
         if let Work::Missing { tool } = step.work {
-            println!("not run: {tool} is not installed");
+            println!("not run: {tool} is not installed; the command above installs it");
             not_run.push(format!("{} ({tool} is not installed)", step.name));
             continue;
         }

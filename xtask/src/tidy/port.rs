@@ -45,7 +45,7 @@ pub(super) fn check(tree: &Tree, sources: &[Source]) -> Vec<Finding> {
                 findings.push(Finding::repair(
                     &source.path,
                     line,
-                    format!("nothing in {owner}tests runs the suite of the port `{name}`"),
+                    format!("no test in {owner} runs the suite of the port `{name}`"),
                     format!(
                         "Add a short test there that calls `conformance::{}`.",
                         port.module
@@ -110,11 +110,11 @@ fn owner(path: &str) -> Option<&str> {
     (name != "refrain-testkit").then(|| &path[..="crates/".len() + name.len()])
 }
 
+/// The testkit is a dependency of tests only, so whatever names the suite is one.
 fn calls_suite(tree: &Tree, owner: &str, port: &Port) -> bool {
     let call = format!("conformance::{}", port.module);
-    let tests = format!("{owner}tests/");
     tree.rust()
-        .any(|file| file.path.starts_with(&tests) && file.text.contains(&call))
+        .any(|file| file.path.starts_with(owner) && file.text.contains(&call))
 }
 
 /// The traits that `source` implements outside of its tests, by the last part of their names.

@@ -7,12 +7,11 @@ use super::source::{Source, is_cfg_test};
 use super::tree::Tree;
 
 /// Parts of type names that say nothing, or that the glossary has another word for.
-const IN_TYPES: [(&str, &str); 17] = [
+const IN_TYPES: [(&str, &str); 16] = [
     (
         "Ack",
         "Say confirmation (of a delivery) or settlement (of an outcome).",
     ),
-    ("Actor", "Say processor."),
     ("Aggregate", "Say processor."),
     ("Base", EMPTY_WORD),
     ("Broker", "Say bus."),
