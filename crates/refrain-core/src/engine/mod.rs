@@ -19,8 +19,6 @@ mod pump;
 mod release;
 mod replay;
 mod status;
-#[cfg(test)]
-mod tests;
 
 use std::any::Any;
 use std::collections::VecDeque;
