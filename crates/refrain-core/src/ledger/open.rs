@@ -72,10 +72,11 @@ impl Progress {
         self.failed_at = None;
     }
 
-    /// The outcome of an attempt could not be handled.
+    /// The outcome of an attempt could not be handled. What is in doubt stays in doubt: it belongs
+    /// to another destination.
     pub(super) fn park(&mut self, attempt: u32) {
         self.attempt = self.attempt.max(attempt);
-        self.set_aside = Some(SetAside::Parked);
+        self.set_aside.get_or_insert(SetAside::Parked);
     }
 
     pub(super) fn release(&mut self) {

@@ -98,20 +98,21 @@ fn writer_with_an_epoch_that_does_not_grow_is_refused() {
     assert!(replay.entry(replay.next(), &begun).is_err());
 }
 
+type Send = fn(Do) -> Act;
+
 /// Two processors and an echo: `p1 -> p2 -> echo -> p1`, and `p1 -> destination`.
 struct Cycle {
     world: World<Worker>,
-    hop: fn(Do) -> Act,
-    out: fn(Do) -> Act,
+    hop: Send,
+    out: Send,
     destination: &'static str,
 }
 
-const RELIABLE: (fn(Do) -> Act, fn(Do) -> Act) =
-    (|d| Act::Tell(None, d), |d| Act::TellToo(None, d));
-const DEFAULT: (fn(Do) -> Act, fn(Do) -> Act) = (|d| Act::Tell(None, d), Act::Rest);
+const RELIABLE: (Send, Send) = (|d| Act::Tell(None, d), |d| Act::TellToo(None, d));
+const DEFAULT: (Send, Send) = (|d| Act::Tell(None, d), Act::Rest);
 
 impl Cycle {
-    fn new((hop, out): (fn(Do) -> Act, fn(Do) -> Act), destination: &'static str) -> Cycle {
+    fn new((hop, out): (Send, Send), destination: &'static str) -> Cycle {
         let mut world = World::new();
         world.sync = Sync::ByHand;
         for node in ["p1", "p2", "echo"] {
