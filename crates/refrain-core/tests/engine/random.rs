@@ -16,7 +16,7 @@ use crate::world::worker::{Act, Ask, Do, Worker};
 use crate::world::{Fault, Sync, World, seconds};
 
 const CHANNELS: [&str; 5] = ["ask", "ask-too", "tell", "tell-too", "rest"];
-const SCHEDULES: u64 = 1500;
+const SCHEDULES: u64 = 600;
 
 /// Numbers that follow from a seed (SplitMix64).
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub(crate) fn run(seed: u64, fault: Option<Fault>) {
     world.fault = fault;
     world.add("p", Vec::new());
     world.add("q", Vec::new());
-    let bulk = if dice.one_in(50) { 1_300_000 } else { 0 };
+    let bulk = if dice.one_in(100) { 1_300_000 } else { 0 };
     world.node("p").has_backlog = bulk > 0;
     world.node("q").has_backlog = bulk > 0;
     let mut schedule = Schedule {

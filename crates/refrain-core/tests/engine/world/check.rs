@@ -57,15 +57,12 @@ impl<P: Tested> Node<P> {
             return;
         }
         let durable = self.stream.durable() as u64;
-        let is_settled = |number| {
-            let settled = facts.settled.get(&(channel, number));
-            settled.is_some_and(|position| *position <= durable)
-        };
+        let mut before = facts.unsettled_below((channel, number), durable);
         let in_order = match (options.order, order_key) {
-            (Order::Strict, _) => (1..number).all(is_settled),
-            (Order::PerKey { .. }, Some(key)) => (1..number)
-                .filter(|lower| facts.envelopes[&(channel, *lower)].order_key == Some(key))
-                .all(is_settled),
+            (Order::Strict, _) => before.next().is_none(),
+            (Order::PerKey { .. }, Some(key)) => {
+                before.all(|lower| facts.envelopes[&lower].order_key != Some(key))
+            }
             _ => true,
         };
         assert!(in_order, "{channel}#{number} overtook another");

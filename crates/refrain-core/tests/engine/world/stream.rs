@@ -1,7 +1,7 @@
 //! One processor's entries as a journal would hold them, and the facts that can be read off them
 //! without the engine.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use refrain_core::port::journal::{Batch, Chunk};
@@ -22,8 +22,12 @@ pub(crate) struct Stream {
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) envelopes: HashMap<Which, Sent>,
+    /// Deliveries without a settlement.
+    open: BTreeSet<Which>,
     /// Where each delivery was settled.
     pub(crate) settled: HashMap<Which, u64>,
+    /// What was settled, by where.
+    settlements: BTreeMap<u64, Vec<Which>>,
     /// Where each redelivery was recorded, by its attempt.
     pub(crate) announced: HashMap<(Which, u32), u64>,
     /// Channels that were redirected.
@@ -134,6 +138,7 @@ impl Facts {
                     };
                     assert!(self.keys.insert(sent.key), "two deliveries have one key");
                     assert!(self.envelopes.insert(which, sent).is_none());
+                    self.open.insert(which);
                 }
             }
             Entry::ChannelMoved(moved) => self.moved(moved.channel, &moved.what, position),
@@ -172,6 +177,8 @@ impl Facts {
             self.settled.insert(which, position).is_none(),
             "{which:?} is settled twice"
         );
+        self.open.remove(&which);
+        self.settlements.entry(position).or_default().push(which);
     }
 
     fn handle(&mut self, step: &Step<'_>, position: u64) {
@@ -190,13 +197,20 @@ impl Facts {
 
     /// Deliveries without a settlement, in order.
     pub(crate) fn open(&self) -> Vec<Which> {
-        let open = self.envelopes.keys();
-        let mut open: Vec<Which> = open
-            .filter(|which| !self.settled.contains_key(which))
+        self.open.iter().copied().collect()
+    }
+
+    /// Deliveries of a channel below `number` without a durable settlement.
+    pub(crate) fn unsettled_below(
+        &self,
+        (channel, number): Which,
+        durable: u64,
+    ) -> impl Iterator<Item = Which> {
+        let open = self.open.range((channel, 0)..(channel, number));
+        let late = self.settlements.range(durable + 1..);
+        let late = late.flat_map(|(_, which)| which);
+        open.chain(late.filter(move |(of, lower)| *of == channel && *lower < number))
             .copied()
-            .collect();
-        open.sort_unstable();
-        open
     }
 }
 
