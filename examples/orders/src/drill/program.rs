@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -30,6 +30,8 @@ pub struct Program {
     address: SocketAddr,
     log: PathBuf,
     child: Option<Child>,
+    /// The child ends when this pipe does: also when the drill cannot kill it any more.
+    stdin: Option<ChildStdin>,
     /// Reads what the child prints, until it ends.
     reader: JoinSet<()>,
     announced: Arc<Mutex<Vec<Announcement>>>,
@@ -89,6 +91,7 @@ impl Program {
             address,
             log,
             child: None,
+            stdin: None,
             reader: JoinSet::new(),
             announced: Arc::default(),
             listens: watch::Sender::new(false),
@@ -127,7 +130,6 @@ impl Program {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let mut child = Command::new(&self.command[0])
             .args(&self.command[1..])
-            // The child ends when this pipe does: also when the drill cannot kill it any more.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log.map_err(start)?)
@@ -135,6 +137,8 @@ impl Program {
             .spawn()
             .map_err(start)?;
         let stdout = child.stdout.take().expect("standard output is a pipe");
+        // Not left to the child, that closes it on every wait.
+        self.stdin = child.stdin.take();
         self.listens.send_replace(false);
         let (announced, listens) = (Arc::clone(&self.announced), self.listens.clone());
         self.reader.spawn(read(stdout, announced, listens));
@@ -181,7 +185,7 @@ impl Program {
         let Some(mut child) = self.child.take() else {
             return Ok(());
         };
-        drop(child.stdin.take());
+        drop(self.stdin.take());
         let ended = tokio::time::timeout(ENDS_WITHIN, child.wait()).await;
         // Whatever happened, nothing is left behind.
         let _ = child.kill().await;
