@@ -1,3 +1,54 @@
-//! The project's own tasks: test, tidy, servers.
+//! The project's own tasks.
+//!
+//! `cargo xtask test` is exactly what continuous integration runs; the other tasks are parts of it
+//! or tools beside it. Nothing here is published, and no other crate depends on it.
 
-fn main() {}
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a task talks to the person who started it"
+)]
+
+mod bench;
+mod clock;
+mod guarantees;
+mod project;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use project::Project;
+
+const USAGE: &str = "\
+The project's own tasks.
+
+usage: cargo xtask TASK [ARGUMENTS]
+
+  test [STEP...]     everything that continuous integration runs, or the named steps of it
+  tidy               the rules of STYLE.md that a machine can judge
+  guarantees         writes the table of docs/guarantees.md from the tests' doc comments
+  bench [ARGUMENTS]  the benchmarks, in release mode";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = match arguments.split_first() {
+        Some((task, rest)) => (task.as_str(), rest),
+        None => ("help", [].as_slice()),
+    };
+    let done = Project::find().and_then(|project| match task {
+        "test" => test::run(&project, rest),
+        "tidy" => tidy::run(&project),
+        "guarantees" => guarantees::run(&project),
+        "bench" => bench::run(&project, rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        unknown => Err(format!("there is no task `{unknown}`\n\n{USAGE}")),
+    });
+    done.unwrap_or_else(|complaint| {
+        eprintln!("{complaint}");
+        ExitCode::FAILURE
+    })
+}

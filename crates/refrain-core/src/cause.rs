@@ -68,6 +68,8 @@ pub struct DeliveredId {
     pub settled_below: u64,
     /// The delivery's idempotency key.
     pub key: Key,
+    /// The delivery's correlation.
+    pub correlation: Key,
 }
 
 impl MessageId {
@@ -126,30 +128,61 @@ pub enum MessageIdError {
     },
 }
 
-/// What made a step happen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What made a step happen: the borrowed form, as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Cause {
-    /// A message, from outside or from another processor.
-    Message(MessageId),
-    /// An outcome of a request of this processor.
-    Outcome {
-        /// The channel's number in this stream.
-        channel: u16,
+pub enum Cause<'a> {
+    /// A message with an identity that its sender gave.
+    Given {
+        /// Who sent it.
+        source: &'a str,
+        /// What the sender called it.
+        id: &'a str,
+    },
+    /// A message whose identity was drawn for it.
+    Drawn([u8; 16]),
+    /// A message of an in-order source.
+    Sequenced {
+        /// The source.
+        source: &'a str,
+        /// The message's number in it.
+        number: u64,
+    },
+    /// A delivery of another processor's channel.
+    Delivered {
+        /// The processor that sends.
+        sender: &'a str,
+        /// Its channel.
+        channel: &'a str,
         /// The delivery's number in the channel.
         number: u64,
+        /// Every delivery below this number is settled.
+        settled_below: u64,
+        /// The delivery's idempotency key.
+        key: Key,
+        /// The delivery's correlation.
+        correlation: Key,
+    },
+    /// An outcome of a request of this processor.
+    Outcome {
+        /// The delivery that it is the outcome of.
+        delivery: DeliveryId,
         /// The attempt that brought it.
         attempt: u32,
         /// What came.
         what: OutcomeCause,
     },
     /// A timer of this processor that came due.
-    Timer {
-        /// The channel's number in this stream.
-        channel: u16,
-        /// The timer's number in the channel.
-        number: u64,
-    },
+    Timer(DeliveryId),
+}
+
+/// A delivery of this stream: a channel by its number in the stream, and a number in the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId {
+    /// The channel's number in its stream, from 0.
+    pub channel: u16,
+    /// The delivery's number in its channel, from 1.
+    pub number: u64,
 }
 
 /// What an outcome was, as its identity needs it.
@@ -161,4 +194,40 @@ pub enum OutcomeCause {
     Failure(u32),
     /// The `n`-th recorded failure outcome: nothing was heard.
     NotResponding(u32),
+}
+
+impl MessageId {
+    /// The cause of a step that handles the message with this identity.
+    #[must_use]
+    pub fn as_cause(&self) -> Cause<'_> {
+        match self {
+            MessageId::Given(given) => Cause::Given {
+                source: given.source(),
+                id: given.id(),
+            },
+            MessageId::Drawn(bits) => Cause::Drawn(*bits),
+            MessageId::Sequenced { source, number } => Cause::Sequenced {
+                source: source.as_str(),
+                number: *number,
+            },
+            MessageId::Delivered(delivered) => Cause::Delivered {
+                sender: delivered.sender.as_str(),
+                channel: delivered.channel.as_str(),
+                number: delivered.number,
+                settled_below: delivered.settled_below,
+                key: delivered.key,
+                correlation: delivered.correlation,
+            },
+        }
+    }
+
+    /// Whether the message comes from a source that keeps it until it is handled, so that a
+    /// rejection must be recorded: else it would be met for ever.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        match self {
+            MessageId::Given(_) | MessageId::Drawn(_) => false,
+            MessageId::Sequenced { .. } | MessageId::Delivered(_) => true,
+        }
+    }
 }

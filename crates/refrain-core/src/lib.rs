@@ -7,7 +7,10 @@
 mod cause;
 mod channel;
 mod codec;
+mod engine;
+mod entry;
 mod id;
+mod ledger;
 pub mod limit;
 mod outbox;
 mod outcome;
@@ -16,13 +19,22 @@ mod processor;
 mod refusal;
 mod time;
 
-pub use cause::{Cause, DeliveredId, GivenId, MessageId, MessageIdError, OutcomeCause};
+pub use cause::{Cause, DeliveredId, DeliveryId, GivenId, MessageId, MessageIdError, OutcomeCause};
 pub use channel::{
     Activation, ChannelKind, ChannelOptions, Channels, Delay, OneWay, Order, OutcomeHandler,
     PolicyError, RedeliveryPolicy, RequestReply, Route, SideEffects, Timer, TimerHandler,
 };
 pub use codec::{CodecError, Encoding};
+pub use engine::{
+    ChannelState, ChannelStatus, Command, Effect, Engine, EngineSettings, Input, Moment, Replay,
+    ReplayError, Signal, SnapshotFormatError, Spoiled, StoredAnswer, Ticket, Writer, stored_answer,
+};
+pub use entry::{
+    Actor, Begun, ChannelMoved, DeclaredChannel, Entry, Envelope, Envelopes, Events, FormatError,
+    InDoubt, Move, RecordedMessage, Step, StepVerdict, StopReason,
+};
 pub use id::{Epoch, Key, Name, NameError, Position};
+pub use ledger::Remember;
 pub use outbox::Outbox;
 pub use outcome::{Outcome, Settlement};
 pub use processor::{Encoded, Processor, Recording, UpcastError};

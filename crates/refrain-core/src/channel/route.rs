@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
-use crate::codec::CodecError;
 use crate::outbox::Outbox;
 use crate::outcome::{Outcome, Settlement};
 use crate::port::destination::Attempted;
 use crate::processor::{Encoded, Processor};
+use sealed::Unreadable;
 
 /// All channels of a processor.
 pub type Channels<P> = &'static [&'static dyn Route<P>];
@@ -39,14 +39,25 @@ pub trait Route<P: Processor>: sealed::Handles<P> + Sync {
 }
 
 pub(crate) mod sealed {
-    use super::{Attempted, CodecError, Encoded, Outbox, Processor, Settlement};
+    use super::{Attempted, Encoded, Outbox, Processor, Settlement};
+    use crate::codec::CodecError;
 
     /// What came for one delivery: its request, how the attempt ended, and the failure outcomes
     /// recorded so far, this one included.
+    #[derive(Debug)]
     pub struct Came<'a> {
         pub(crate) request: Encoded<'a>,
         pub(crate) attempted: &'a Attempted,
         pub(crate) failure_count: u32,
+    }
+
+    /// What could not be read before the handler was called.
+    #[derive(Debug)]
+    pub enum Unreadable {
+        /// The request or timer that this processor sent itself.
+        Request(CodecError),
+        /// The destination's reply.
+        Reply(CodecError),
     }
 
     pub trait Handles<P: Processor> {
@@ -56,7 +67,7 @@ pub(crate) mod sealed {
             state: &P,
             came: &Came<'_>,
             out: &mut Outbox<P>,
-        ) -> Result<Settlement, CodecError>;
+        ) -> Result<Settlement, Unreadable>;
     }
 }
 
@@ -110,11 +121,16 @@ where
         state: &P,
         came: &sealed::Came<'_>,
         out: &mut Outbox<P>,
-    ) -> Result<Settlement, CodecError> {
-        let asked: Q = came.request.decode()?;
+    ) -> Result<Settlement, Unreadable> {
+        let asked: Q = came.request.decode().map_err(Unreadable::Request)?;
         let failure_count = came.failure_count;
         let outcome = match came.attempted {
-            Attempted::Replied(reply) => Outcome::Reply(came.request.encoding.decode::<R>(reply)?),
+            Attempted::Replied(reply) => Outcome::Reply(
+                came.request
+                    .encoding
+                    .decode(reply)
+                    .map_err(Unreadable::Reply)?,
+            ),
             Attempted::Failed(failure) => Outcome::DestinationFailure {
                 failure_count,
                 error: failure.error.clone(),
@@ -177,7 +193,7 @@ impl<P: Processor, M> sealed::Handles<P> for OneWay<P, M> {
         _: &P,
         _: &sealed::Came<'_>,
         _: &mut Outbox<P>,
-    ) -> Result<Settlement, CodecError> {
+    ) -> Result<Settlement, Unreadable> {
         Ok(Settlement::Confirm)
     }
 }
@@ -221,8 +237,8 @@ impl<P: Processor, T: DeserializeOwned> sealed::Handles<P> for Timer<P, T> {
         state: &P,
         came: &sealed::Came<'_>,
         out: &mut Outbox<P>,
-    ) -> Result<Settlement, CodecError> {
-        let put_aside: T = came.request.decode()?;
+    ) -> Result<Settlement, Unreadable> {
+        let put_aside: T = came.request.decode().map_err(Unreadable::Request)?;
         (self.handler)(state, &put_aside, out);
         Ok(Settlement::Confirm)
     }

@@ -14,7 +14,6 @@ use crate::time::Timestamp;
 /// The same delivery is offered again, with the same key and the same bytes, until its outcome is
 /// settled: a destination that honours the key has its effect once.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Delivery {
     /// The processor that sends.
     pub sender: Name,

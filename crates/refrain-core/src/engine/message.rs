@@ -1,0 +1,289 @@
+//! A message is handled: decided on the pending state, and recorded as one step.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sha2::{Digest, Sha256};
+
+use super::commit::{CommitError, Draft};
+use super::release::Release;
+use super::{Engine, Moment, Ticket, panic_text};
+use crate::cause::{Cause, DeliveryId, MessageId, OutcomeCause};
+use crate::entry::{RecordedMessage, StepVerdict};
+use crate::ledger::Seen;
+use crate::limit::PANICS_MAX;
+use crate::processor::{Processor, Recording};
+use crate::refusal::AskError;
+
+/// Why an engine's state is not what its entries say: `apply` panicked on a fresh event, which was
+/// not recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spoiled {
+    /// The panic's message.
+    pub text: String,
+    by: SpoiledBy,
+}
+
+/// What was being handled. What comes from a durable source must be recorded as parked by the
+/// rebuilt engine, else it would be met for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SpoiledBy {
+    Outside,
+    Message {
+        id: MessageId,
+        bytes: Vec<u8>,
+        ticket: Option<Ticket>,
+    },
+    Outcome {
+        delivery: DeliveryId,
+        attempt: u32,
+        what: OutcomeCause,
+        bytes: Vec<u8>,
+    },
+    Timer {
+        delivery: DeliveryId,
+    },
+}
+
+/// How a message was decided.
+enum Decided<P: Processor> {
+    Answered(P::Answer),
+    Rejected(P::Rejection),
+    Panicked(String),
+}
+
+impl<P: Processor> Engine<P> {
+    pub(super) fn on_message(
+        &mut self,
+        moment: Moment,
+        id: MessageId,
+        message: P::Message,
+        ticket: Option<Ticket>,
+    ) {
+        if let Seen::Handled(position) = self.ledger.seen(&id.as_cause()) {
+            if let Some(ticket) = ticket {
+                self.gate(Release::Recall {
+                    ticket,
+                    id,
+                    position,
+                });
+            }
+            return;
+        }
+        let tries = if id.is_durable() { PANICS_MAX } else { 1 };
+        match self.decide(moment, &message, tries) {
+            Decided::Answered(answer) => self.handled(moment, id, &message, answer, ticket),
+            Decided::Rejected(rejection) => self.rejected(moment, &id, &message, rejection, ticket),
+            Decided::Panicked(text) => {
+                if id.is_durable() {
+                    self.park_message(moment, &id, &encoded::<P>(&message));
+                }
+                self.tell(ticket, Err(AskError::Panicked(text)));
+            }
+        }
+    }
+
+    fn decide(&mut self, moment: Moment, message: &P::Message, tries: u32) -> Decided<P> {
+        let mut text = String::new();
+        for _ in 0..tries {
+            self.outbox.open(moment.now, moment.seed);
+            let called = catch_unwind(AssertUnwindSafe(|| {
+                self.state.decide(message, &mut self.outbox)
+            }));
+            match called {
+                Ok(Ok(answer)) => return Decided::Answered(answer),
+                Ok(Err(rejection)) => return Decided::Rejected(rejection),
+                Err(panic) => text = panic_text(&*panic),
+            }
+        }
+        Decided::Panicked(text)
+    }
+
+    fn handled(
+        &mut self,
+        moment: Moment,
+        id: MessageId,
+        message: &P::Message,
+        answer: P::Answer,
+        ticket: Option<Ticket>,
+    ) {
+        match self.commit_message(
+            moment,
+            StepVerdict::Handled,
+            id.as_cause(),
+            message,
+            &answer,
+        ) {
+            Ok(()) => self.tell(ticket, Ok(answer)),
+            Err(CommitError::Invalid(text)) => {
+                if id.is_durable() {
+                    self.park_message(moment, &id, &encoded::<P>(message));
+                }
+                self.tell(ticket, Err(AskError::Invalid(text)));
+            }
+            Err(CommitError::Spoiled(text)) if id.is_durable() => {
+                let bytes = encoded::<P>(message);
+                self.spoil(SpoiledBy::Message { id, bytes, ticket }, text);
+            }
+            Err(CommitError::Spoiled(text)) => {
+                self.tell(ticket, Err(AskError::Panicked(text.clone())));
+                self.spoil(SpoiledBy::Outside, text);
+            }
+        }
+    }
+
+    /// From outside a rejection leaves nothing; a durable source must see that it was handled.
+    fn rejected(
+        &mut self,
+        moment: Moment,
+        id: &MessageId,
+        message: &P::Message,
+        rejection: P::Rejection,
+        ticket: Option<Ticket>,
+    ) {
+        if id.is_durable() {
+            self.outbox.open(moment.now, moment.seed);
+            let verdict = StepVerdict::Refused;
+            let cause = id.as_cause();
+            if self
+                .commit_message(moment, verdict, cause, message, &rejection)
+                .is_err()
+            {
+                self.park_message(moment, id, &encoded::<P>(message));
+            }
+        }
+        self.tell(ticket, Err(AskError::Rejected(rejection)));
+    }
+
+    fn commit_message<A: serde::Serialize>(
+        &mut self,
+        moment: Moment,
+        verdict: StepVerdict,
+        cause: Cause<'_>,
+        message: &P::Message,
+        answer: &A,
+    ) -> Result<(), CommitError> {
+        let mut bytes = std::mem::take(&mut self.buffers.message);
+        bytes.clear();
+        let committed = self.commit_recorded(moment, verdict, cause, message, answer, &mut bytes);
+        self.buffers.message = bytes;
+        committed
+    }
+
+    fn commit_recorded<A: serde::Serialize>(
+        &mut self,
+        moment: Moment,
+        verdict: StepVerdict,
+        cause: Cause<'_>,
+        message: &P::Message,
+        answer: &A,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), CommitError> {
+        let digest: [u8; 32];
+        let message = match P::RECORDING {
+            Recording::Identity => RecordedMessage::Nothing,
+            Recording::Message => {
+                P::ENCODING.encode(message, bytes)?;
+                RecordedMessage::Bytes(bytes)
+            }
+            Recording::Digest => {
+                P::ENCODING.encode(message, bytes)?;
+                digest = Sha256::digest(bytes).into();
+                RecordedMessage::Digest(&digest)
+            }
+        };
+        let draft = Draft {
+            verdict,
+            cause,
+            settled: None,
+            message,
+            lineage: None,
+        };
+        self.commit(moment, &draft, Some(answer)).map(|_| ())
+    }
+
+    /// Records that a message of a durable source was set aside, with its bytes if they fit.
+    fn park_message(&mut self, moment: Moment, id: &MessageId, bytes: &[u8]) {
+        self.outbox.open(moment.now, moment.seed);
+        let mut draft = Draft {
+            verdict: StepVerdict::Parked,
+            cause: id.as_cause(),
+            settled: None,
+            message: RecordedMessage::Bytes(bytes),
+            lineage: None,
+        };
+        if self.commit::<P::Answer>(moment, &draft, None).is_err() {
+            draft.message = RecordedMessage::Nothing;
+            self.commit::<P::Answer>(moment, &draft, None)
+                .expect("a step without contents fits every journal");
+        }
+    }
+
+    fn tell(&mut self, ticket: Option<Ticket>, result: Result<P::Answer, AskError<P::Rejection>>) {
+        if let Some(ticket) = ticket {
+            self.gate(Release::Answer { ticket, result });
+        }
+    }
+
+    pub(super) fn spoil(&mut self, by: SpoiledBy, text: String) {
+        self.spoiled = Some(Spoiled { text, by });
+    }
+
+    /// Takes note, in an engine that was rebuilt, of what spoiled the one before: a message of a
+    /// durable source is recorded as parked, with whoever waited for it told so.
+    pub fn after_spoiled(&mut self, moment: Moment, spoiled: Spoiled) {
+        let moment = Moment {
+            now: moment.now.max(self.ledger.time),
+            ..moment
+        };
+        match spoiled.by {
+            SpoiledBy::Outside => {}
+            SpoiledBy::Message { id, bytes, ticket } => {
+                if self.ledger.seen(&id.as_cause()) == Seen::New {
+                    self.park_message(moment, &id, &bytes);
+                }
+                self.tell(ticket, Err(AskError::Panicked(spoiled.text)));
+            }
+            SpoiledBy::Outcome {
+                delivery,
+                attempt,
+                what,
+                bytes,
+            } => {
+                let cause = Cause::Outcome {
+                    delivery,
+                    attempt,
+                    what,
+                };
+                self.park_if_open(moment, delivery, cause, &bytes, &spoiled.text);
+            }
+            SpoiledBy::Timer { delivery } => {
+                let cause = Cause::Timer(delivery);
+                self.park_if_open(moment, delivery, cause, &[], &spoiled.text);
+            }
+        }
+    }
+
+    fn park_if_open(
+        &mut self,
+        moment: Moment,
+        delivery: DeliveryId,
+        cause: Cause<'_>,
+        bytes: &[u8],
+        text: &str,
+    ) {
+        let recorded = &self.ledger.channels[usize::from(delivery.channel)];
+        if recorded.is_open(delivery.number) {
+            self.lanes[usize::from(delivery.channel)].remove(delivery.number);
+            self.park_outcome(moment, cause, bytes, text);
+        }
+    }
+}
+
+/// The message's bytes for the record of its parking; nothing when it cannot even be encoded.
+fn encoded<P: Processor>(message: &P::Message) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match P::ENCODING.encode(message, &mut bytes) {
+        Ok(()) => bytes,
+        Err(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,336 @@
+//! What an attempt came to: an outcome that calls the channel's handler, in the same kind of step
+//! as a message.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::commit::{CommitError, Draft};
+use super::message::SpoiledBy;
+use super::release::Release;
+use super::{Engine, Moment, Signal, bounded, panic_text};
+use crate::cause::{Cause, DeliveryId, OutcomeCause};
+use crate::channel::{Came, ChannelKind, Unreadable};
+use crate::entry::{Actor, Move, RecordedMessage, StepVerdict, StopReason};
+use crate::ledger::Open;
+use crate::limit::PANICS_MAX;
+use crate::outcome::Settlement;
+use crate::port::destination::{Attempted, Failure};
+use crate::processor::{Encoded, Processor, Recording};
+
+/// The longest time that a destination can put a redelivery off.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+impl<P: Processor> Engine<P> {
+    pub(super) fn on_attempted(
+        &mut self,
+        moment: Moment,
+        channel: u16,
+        number: u64,
+        attempt: u32,
+        ended: Attempted,
+    ) {
+        let place = usize::from(channel);
+        let (recorded, lane) = (&self.ledger.channels[place], &mut self.lanes[place]);
+        let is_current = lane.in_flight.get(&number) == Some(&attempt);
+        if is_current {
+            lane.in_flight.remove(&number);
+        }
+        let open = recorded
+            .open
+            .get(&number)
+            .filter(|_| !lane.confirmed.contains(&number));
+        let Some(open) = open.cloned() else {
+            lane.counts.late += 1;
+            let channel = recorded.name.clone();
+            return self.gate(Release::Announce(Signal::LateOutcome { channel, number }));
+        };
+        // A failure of an attempt that is no longer waited for says nothing new; a reply does.
+        if !is_current && !matches!(ended, Attempted::Replied(_)) {
+            return;
+        }
+        let delivery = DeliveryId { channel, number };
+        match self.lanes[place].kind {
+            ChannelKind::RequestReply => {
+                self.outcome_step(moment, delivery, attempt, &open, ended);
+            }
+            ChannelKind::Default | ChannelKind::Reliable => {
+                self.one_way(moment, delivery, attempt, ended);
+            }
+            ChannelKind::Timer => {}
+        }
+    }
+
+    /// One way: a confirmation is recorded with others of its batch, a failure at once.
+    fn one_way(&mut self, moment: Moment, delivery: DeliveryId, attempt: u32, ended: Attempted) {
+        let DeliveryId { channel, number } = delivery;
+        let (text, reason, retry_after) = match ended {
+            Attempted::Replied(_) => {
+                let lane = &mut self.lanes[usize::from(channel)];
+                lane.remove(number);
+                lane.confirmed.insert(number);
+                return;
+            }
+            Attempted::Failed(Failure { error, retry_after }) => {
+                (bounded(&error), StopReason::Failing, retry_after)
+            }
+            Attempted::NotResponding => {
+                ("not responding".to_owned(), StopReason::NotResponding, None)
+            }
+        };
+        let failed = Move::Failed {
+            number,
+            attempt,
+            error: &text,
+        };
+        self.record(moment.now, channel, Actor::Policy, failed);
+        self.after_failure(moment, delivery, reason, retry_after);
+    }
+
+    /// Records confirmations of one-way deliveries.
+    pub(super) fn record_confirmed(&mut self, now: crate::time::Timestamp) {
+        for channel in self.channel_numbers() {
+            let place = usize::from(channel);
+            let confirmed = std::mem::take(&mut self.lanes[place].confirmed);
+            if confirmed.is_empty() {
+                continue;
+            }
+            let keys: Vec<_> = confirmed
+                .iter()
+                .map(|number| self.ledger.channels[place].open.get(number)?.order_key)
+                .collect();
+            let numbers: Vec<u64> = confirmed.iter().copied().collect();
+            self.record(now, channel, Actor::Policy, Move::Settled(numbers));
+            for (number, key) in confirmed.into_iter().zip(keys) {
+                self.after_settlement(Moment { now, seed: 0 }, channel, number, key);
+            }
+        }
+    }
+
+    fn after_settlement(&mut self, moment: Moment, channel: u16, number: u64, key: Option<u64>) {
+        self.lanes[usize::from(channel)].settling += 1;
+        self.gate(Release::Settled { channel, number });
+        self.next_of_key(moment, channel, key);
+    }
+
+    /// After a recorded failure: the delivery is due again when the policy says, unless it waits for
+    /// the next recovery or was set aside.
+    fn after_failure(
+        &mut self,
+        moment: Moment,
+        delivery: DeliveryId,
+        reason: StopReason,
+        retry_after: Option<Duration>,
+    ) {
+        let DeliveryId { channel, number } = delivery;
+        self.gate(Release::Failed { channel, number });
+        let place = usize::from(channel);
+        let lane = &mut self.lanes[place];
+        lane.last_failure = reason;
+        let Some(open) = self.ledger.channels[place].open.get(&number) else {
+            return;
+        };
+        if open.progress.set_aside.is_some() || lane.kind == ChannelKind::Default {
+            let key = open.order_key;
+            return self.next_of_key(moment, channel, key);
+        }
+        let delay = lane.options.redelivery.redelivery_delay;
+        let delay = delay.after(open.progress.tries, moment.seed);
+        let delay = delay.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX));
+        lane.remove(number);
+        lane.due.insert((moment.now + delay, number));
+    }
+
+    /// Calls the handler with an outcome and records all that it leads to as one step.
+    fn outcome_step(
+        &mut self,
+        moment: Moment,
+        delivery: DeliveryId,
+        attempt: u32,
+        open: &Open,
+        ended: Attempted,
+    ) {
+        let mut ended = ended;
+        let mut handled = self.handle(moment, delivery, open, &ended);
+        if let Handled::ReplyUnreadable(error) = handled {
+            ended = Attempted::Failed(Failure {
+                error: bounded(&error),
+                retry_after: None,
+            });
+            handled = self.handle(moment, delivery, open, &ended);
+        }
+        let failures = open.progress.failure_count + 1;
+        let (what, bytes, reason, retry_after) = match &ended {
+            Attempted::Replied(reply) => {
+                (OutcomeCause::Reply, &reply[..], StopReason::Failing, None)
+            }
+            Attempted::Failed(failure) => (
+                OutcomeCause::Failure(failures),
+                failure.error.as_bytes(),
+                StopReason::Failing,
+                failure.retry_after,
+            ),
+            Attempted::NotResponding => (
+                OutcomeCause::NotResponding(failures),
+                &[][..],
+                StopReason::NotResponding,
+                None,
+            ),
+        };
+        let cause = Cause::Outcome {
+            delivery,
+            attempt,
+            what,
+        };
+        let settlement = match handled {
+            Handled::Settled(settlement) => settlement,
+            Handled::Impossible(text) => return self.park_outcome(moment, cause, bytes, &text),
+            Handled::ReplyUnreadable(_) => unreachable!("a failure holds no reply"),
+        };
+        let draft = Draft {
+            verdict: StepVerdict::Handled,
+            cause,
+            settled: Some((delivery, settlement)),
+            message: if P::RECORDING == Recording::Message || matches!(what, OutcomeCause::Reply) {
+                RecordedMessage::Bytes(bytes)
+            } else {
+                RecordedMessage::Nothing
+            },
+            lineage: Some(open.lineage()),
+        };
+        match self.commit::<P::Answer>(moment, &draft, None) {
+            Ok(_) if settlement == Settlement::Confirm => {
+                self.lanes[usize::from(delivery.channel)].remove(delivery.number);
+                self.after_settlement(moment, delivery.channel, delivery.number, open.order_key);
+            }
+            Ok(_) => self.after_failure(moment, delivery, reason, retry_after),
+            Err(CommitError::Invalid(text)) => self.park_outcome(moment, cause, bytes, &text),
+            Err(CommitError::Spoiled(text)) => {
+                let by = SpoiledBy::Outcome {
+                    delivery,
+                    attempt,
+                    what,
+                    bytes: bytes.to_vec(),
+                };
+                self.spoil(by, text);
+            }
+        }
+    }
+
+    /// Asks the handler, again if it panics: it sees the same each time, so after the third panic
+    /// there is no use in asking.
+    fn handle(
+        &mut self,
+        moment: Moment,
+        delivery: DeliveryId,
+        open: &Open,
+        attempted: &Attempted,
+    ) -> Handled {
+        let route = self.lanes[usize::from(delivery.channel)].route;
+        let route = P::CHANNELS[route.expect("whatever is in flight has a route")];
+        let is_failure = !matches!(attempted, Attempted::Replied(_));
+        let came = Came {
+            request: Encoded {
+                encoding: open.encoding,
+                bytes: &open.payload,
+            },
+            attempted,
+            failure_count: open.progress.failure_count + u32::from(is_failure),
+        };
+        let mut text = String::new();
+        for _ in 0..PANICS_MAX {
+            self.outbox.open(moment.now, moment.seed);
+            let called = catch_unwind(AssertUnwindSafe(|| {
+                route.handle(&self.state, &came, &mut self.outbox)
+            }));
+            match called {
+                Ok(Ok(settlement)) => return Handled::Settled(settlement),
+                Ok(Err(Unreadable::Reply(error))) => {
+                    return Handled::ReplyUnreadable(error.to_string());
+                }
+                Ok(Err(Unreadable::Request(error))) => {
+                    return Handled::Impossible(error.to_string());
+                }
+                Err(panic) => text = panic_text(&*panic),
+            }
+        }
+        Handled::Impossible(text)
+    }
+
+    /// Sets a delivery aside with the outcome that could not be handled.
+    pub(super) fn park_outcome(
+        &mut self,
+        moment: Moment,
+        cause: Cause<'_>,
+        bytes: &[u8],
+        reason: &str,
+    ) {
+        let delivery = match cause {
+            Cause::Outcome { delivery, .. } | Cause::Timer(delivery) => delivery,
+            Cause::Given { .. }
+            | Cause::Drawn(_)
+            | Cause::Sequenced { .. }
+            | Cause::Delivered { .. } => unreachable!("only deliveries are parked here"),
+        };
+        self.outbox.open(moment.now, moment.seed);
+        let mut draft = Draft {
+            verdict: StepVerdict::Parked,
+            cause,
+            settled: None,
+            message: RecordedMessage::Bytes(bytes),
+            lineage: None,
+        };
+        if self.commit::<P::Answer>(moment, &draft, None).is_err() {
+            // Too large even without anything that follows from it.
+            draft.message = RecordedMessage::Nothing;
+            self.commit::<P::Answer>(moment, &draft, None)
+                .expect("an empty step fits");
+        }
+        let recorded = &self.ledger.channels[usize::from(delivery.channel)];
+        let (channel, number) = (recorded.name.clone(), delivery.number);
+        let key = recorded.open.get(&number).and_then(|open| open.order_key);
+        let reason = bounded(reason);
+        self.gate(Release::Announce(Signal::DeliveryParked {
+            channel,
+            number,
+            reason,
+        }));
+        self.gate(Release::Failed {
+            channel: delivery.channel,
+            number,
+        });
+        self.next_of_key(moment, delivery.channel, key);
+    }
+
+    /// Calls a timer's handler; that it was called is what settles it.
+    pub(super) fn on_timer(&mut self, moment: Moment, channel: u16, number: u64) {
+        let place = usize::from(channel);
+        let Some(open) = self.ledger.channels[place].open.get(&number).cloned() else {
+            return;
+        };
+        let delivery = DeliveryId { channel, number };
+        let cause = Cause::Timer(delivery);
+        let unused = Attempted::NotResponding;
+        if let Handled::Impossible(text) = self.handle(moment, delivery, &open, &unused) {
+            return self.park_outcome(moment, cause, &[], &text);
+        }
+        let draft = Draft {
+            verdict: StepVerdict::Handled,
+            cause,
+            settled: Some((delivery, Settlement::Confirm)),
+            message: RecordedMessage::Nothing,
+            lineage: Some(open.lineage()),
+        };
+        match self.commit::<P::Answer>(moment, &draft, None) {
+            Ok(_) => self.after_settlement(moment, channel, number, None),
+            Err(CommitError::Invalid(text)) => self.park_outcome(moment, cause, &[], &text),
+            Err(CommitError::Spoiled(text)) => self.spoil(SpoiledBy::Timer { delivery }, text),
+        }
+    }
+}
+
+/// What a handler said.
+enum Handled {
+    Settled(Settlement),
+    ReplyUnreadable(String),
+    Impossible(String),
+}

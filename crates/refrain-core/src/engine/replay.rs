@@ -1,0 +1,223 @@
+//! Rebuilding a processor from its entries. This type has no way to send.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::panic_text;
+use crate::entry::wire::{Reader, put_bytes, put_u16};
+use crate::entry::{Entry, FormatError, Step};
+use crate::id::{Epoch, Position};
+use crate::ledger::{Ledger, Remember};
+use crate::processor::{Encoded, Processor, UpcastError};
+use crate::time::Timestamp;
+
+/// A processor's state while it is rebuilt: an initial state or a snapshot, and the entries after.
+///
+/// Only [`apply`](Processor::apply) is called. What is still owed is found out afterwards, by
+/// [`Engine::begin`](crate::Engine::begin).
+#[derive(Debug)]
+pub struct Replay<P> {
+    pub(super) state: P,
+    pub(super) ledger: Ledger,
+}
+
+const SNAPSHOT_VERSION: u16 = 1;
+
+impl<P: Processor> Replay<P> {
+    /// Starts with the state that the processor has before its first event.
+    pub fn new(initial: P, remember: Remember) -> Replay<P> {
+        Replay {
+            state: initial,
+            ledger: Ledger::new(remember),
+        }
+    }
+
+    /// Starts with a snapshot; `load` makes the state of its encoded form.
+    ///
+    /// # Errors
+    /// When the snapshot is of a version that is unknown here, damaged, or `load` refuses it.
+    pub fn from_snapshot<E: std::fmt::Display>(
+        snapshot: &[u8],
+        remember: Remember,
+        load: impl FnOnce(&[u8]) -> Result<P, E>,
+    ) -> Result<Replay<P>, SnapshotFormatError> {
+        let mut reader = Reader::new(snapshot, "snapshot");
+        let version = reader.u16()?;
+        if version != SNAPSHOT_VERSION {
+            return Err(reader.unknown(version.into()).into());
+        }
+        let ledger = Ledger::decode(&mut reader, remember)?;
+        let state = reader.bytes()?;
+        reader.end()?;
+        match load(state) {
+            Ok(state) => Ok(Replay { state, ledger }),
+            Err(error) => Err(SnapshotFormatError::State(error.to_string())),
+        }
+    }
+
+    /// The position of the entry that is wanted next.
+    pub fn next(&self) -> Position {
+        self.ledger.next
+    }
+
+    /// The epoch of the last writer; `None` before the first.
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.ledger.epoch
+    }
+
+    /// The time of the last entry.
+    pub fn time(&self) -> Timestamp {
+        self.ledger.time
+    }
+
+    /// The state as of the last entry.
+    pub fn state(&self) -> &P {
+        &self.state
+    }
+
+    /// Takes the state out.
+    pub fn into_state(self) -> P {
+        self.state
+    }
+
+    /// Applies the entry at `position`, which must be [`Replay::next`].
+    ///
+    /// # Errors
+    /// [`ReplayError`]; the state is then of no use, and nothing was guessed.
+    pub fn entry(&mut self, position: Position, bytes: &[u8]) -> Result<(), ReplayError> {
+        if position != self.ledger.next {
+            return Err(ReplayError::Gap {
+                wanted: self.ledger.next,
+                found: position,
+            });
+        }
+        let at = |reason| ReplayError::Format { position, reason };
+        match Entry::decode(bytes).map_err(at)? {
+            Entry::Begun(begun) => self.ledger.fold_begun(&begun).map_err(at),
+            Entry::ChannelMoved(moved) => self.ledger.fold_moved(&moved).map_err(at),
+            Entry::Step(step) => {
+                self.apply(position, &step)?;
+                self.ledger.fold_step(&step).map_err(at)
+            }
+        }
+    }
+
+    fn apply(&mut self, position: Position, step: &Step<'_>) -> Result<(), ReplayError> {
+        for event in step.events.iter() {
+            let bytes = event.map_err(|reason| ReplayError::Format { position, reason })?;
+            let encoded = Encoded {
+                encoding: step.encoding,
+                bytes,
+            };
+            let events = decode_event::<P>(step.event_version, encoded)
+                .map_err(|reason| ReplayError::Event { position, reason })?;
+            for event in events.iter() {
+                catch_unwind(AssertUnwindSafe(|| self.state.apply(event))).map_err(|panic| {
+                    ReplayError::Panicked {
+                        position,
+                        text: panic_text(&*panic),
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One event in the common case, without a heap allocation; several when an upcaster splits it.
+enum Lifted<E> {
+    Same(E),
+    Upcast(Vec<E>),
+}
+
+impl<E> Lifted<E> {
+    fn iter(&self) -> std::slice::Iter<'_, E> {
+        match self {
+            Lifted::Same(event) => std::slice::from_ref(event).iter(),
+            Lifted::Upcast(events) => events.iter(),
+        }
+    }
+}
+
+fn decode_event<P: Processor>(
+    version: u16,
+    encoded: Encoded<'_>,
+) -> Result<Lifted<P::Event>, UpcastError> {
+    if version == P::EVENT_VERSION {
+        return Ok(Lifted::Same(encoded.decode()?));
+    }
+    P::upcast(version, encoded).map(Lifted::Upcast)
+}
+
+/// The stored form of a snapshot: the ledger and the encoded state.
+pub(super) fn encode_snapshot(ledger: &Ledger, state: &[u8]) -> Vec<u8> {
+    let mut snapshot = Vec::new();
+    put_u16(&mut snapshot, SNAPSHOT_VERSION);
+    ledger.encode(&mut snapshot);
+    put_bytes(&mut snapshot, state);
+    snapshot
+}
+
+/// Why a replay cannot go on. Repeating it gives the same.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// An entry is missing.
+    #[error("the entry at {wanted} is missing; the next one is at {found}")]
+    Gap {
+        /// The position that was wanted.
+        wanted: Position,
+        /// The position that came.
+        found: Position,
+    },
+    /// An entry's stored form is not understood.
+    #[error("the entry at {position} cannot be read")]
+    Format {
+        /// Where.
+        position: Position,
+        /// Why.
+        #[source]
+        reason: FormatError,
+    },
+    /// An event cannot be read or lifted to today's version.
+    #[error("an event at {position} cannot be read")]
+    Event {
+        /// Where.
+        position: Position,
+        /// Why.
+        #[source]
+        reason: UpcastError,
+    },
+    /// `apply` panicked.
+    #[error("`apply` panicked on an event at {position}: {text}")]
+    Panicked {
+        /// Where.
+        position: Position,
+        /// The panic's message.
+        text: String,
+    },
+}
+
+impl ReplayError {
+    /// Where the replay stood.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        match self {
+            ReplayError::Gap { wanted, .. } => *wanted,
+            ReplayError::Format { position, .. }
+            | ReplayError::Event { position, .. }
+            | ReplayError::Panicked { position, .. } => *position,
+        }
+    }
+}
+
+/// Why a snapshot cannot be used. Another one, or the entries from the start, may serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotFormatError {
+    /// The stored form is not understood.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The state in it cannot be read.
+    #[error("the state cannot be read: {0}")]
+    State(String),
+}

@@ -1,0 +1,49 @@
+//! Entries: the closed set of facts that a stream holds, and their stored form.
+//!
+//! The first byte of an entry is its tag and the second its version; both are written numbers that
+//! are never reused. An entry is checked and borrowed, not copied: replay runs over the journal's
+//! own buffers.
+
+mod begun;
+mod cause_format;
+mod moved;
+mod step;
+pub(crate) mod wire;
+
+pub use begun::{Begun, DeclaredChannel};
+pub(crate) use moved::reason_tag;
+pub use moved::{Actor, ChannelMoved, InDoubt, Move, StopReason};
+pub use step::{Envelope, Envelopes, Events, RecordedMessage, Step, StepVerdict};
+pub use wire::FormatError;
+
+use wire::Reader;
+
+/// One fact of a stream.
+#[derive(Debug, Clone)]
+pub enum Entry<'a> {
+    /// A writer began.
+    Begun(Begun),
+    /// A message was handled.
+    Step(Step<'a>),
+    /// A channel changed without a message.
+    ChannelMoved(ChannelMoved<'a>),
+}
+
+impl<'a> Entry<'a> {
+    /// The entry that `bytes` hold.
+    ///
+    /// # Errors
+    /// When they are not one whole entry of a kind and version known here. Any bytes are safe to
+    /// pass.
+    pub fn decode(bytes: &'a [u8]) -> Result<Entry<'a>, FormatError> {
+        match Reader::new(bytes, "entry").u8()? {
+            begun::TAG => Begun::decode(bytes).map(Entry::Begun),
+            step::TAG => Step::decode(bytes).map(Entry::Step),
+            moved::TAG => ChannelMoved::decode(bytes).map(Entry::ChannelMoved),
+            tag => Err(FormatError::Unknown {
+                what: "entry",
+                value: tag.into(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Which messages were handled, and where.
+//!
+//! One number for each source that sends in order; for deliveries of other processors the numbers
+//! that their channel has not settled; for identities from outside a window by count and age. All of
+//! it follows from the entries, so that a replay and a snapshot give the same memory.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
+
+use crate::cause::Cause;
+use crate::entry::FormatError;
+use crate::entry::wire::{Reader, put_bytes, put_u32, put_u64};
+use crate::id::Position;
+use crate::limit::REMEMBERED_DEFAULT;
+use crate::time::Timestamp;
+
+/// How long identities from outside are remembered: the promise that the same one again changes
+/// nothing ends there.
+///
+/// ```
+/// use refrain_core::Remember;
+/// use std::time::Duration;
+///
+/// let a_day = Remember { count: 1_000_000, age: Duration::from_secs(86_400) };
+/// assert!(a_day.count > Remember::default().count);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remember {
+    /// At most so many, the latest ones. 100,000 unless set.
+    pub count: usize,
+    /// At most so old. A week unless set.
+    pub age: Duration,
+}
+
+impl Default for Remember {
+    fn default() -> Remember {
+        Remember {
+            count: REMEMBERED_DEFAULT,
+            age: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+/// What is known of a message's identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// It was not handled, as far as is remembered.
+    New,
+    /// It was handled by the step at this position, where the position is remembered.
+    Handled(Option<Position>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    remember: Remember,
+    outside: HashMap<u128, Position, BuildHasherDefault<Fingerprinted>>,
+    /// The keys of `outside` in the order they came.
+    order: VecDeque<(u128, Timestamp)>,
+    sources: HashMap<Box<str>, Handled>,
+    senders: HashMap<Box<str>, HashMap<Box<str>, Sender>>,
+}
+
+/// The last number of an in-order source.
+#[derive(Debug, Clone, Copy)]
+struct Handled {
+    number: u64,
+    position: Position,
+}
+
+/// What a channel of another processor delivered.
+#[derive(Debug, Default)]
+struct Sender {
+    settled_below: u64,
+    handled: BTreeMap<u64, Position>,
+}
+
+impl Inbox {
+    pub(crate) fn new(remember: Remember) -> Inbox {
+        Inbox {
+            remember,
+            ..Inbox::default()
+        }
+    }
+
+    /// Whether the message with this cause was handled. `fingerprint` is of the same cause.
+    pub(crate) fn seen(&self, cause: &Cause<'_>, fingerprint: u128) -> Seen {
+        match *cause {
+            Cause::Given { .. } | Cause::Drawn(_) => match self.outside.get(&fingerprint) {
+                Some(position) => Seen::Handled(Some(*position)),
+                None => Seen::New,
+            },
+            Cause::Sequenced { source, number } => match self.sources.get(source) {
+                Some(last) if number < last.number => Seen::Handled(None),
+                Some(last) if number == last.number => Seen::Handled(Some(last.position)),
+                Some(_) | None => Seen::New,
+            },
+            Cause::Delivered {
+                sender,
+                channel,
+                number,
+                ..
+            } => {
+                match self
+                    .senders
+                    .get(sender)
+                    .and_then(|channels| channels.get(channel))
+                {
+                    Some(sender) => sender.seen(number),
+                    None => Seen::New,
+                }
+            }
+            // The state of the delivery knows, not the inbox.
+            Cause::Outcome { .. } | Cause::Timer(_) => Seen::New,
+        }
+    }
+
+    /// Notes that the step at `position` handled the message with this cause.
+    pub(crate) fn note(
+        &mut self,
+        cause: &Cause<'_>,
+        fingerprint: u128,
+        time: Timestamp,
+        position: Position,
+    ) {
+        match *cause {
+            Cause::Given { .. } | Cause::Drawn(_) => self.note_outside(fingerprint, time, position),
+            Cause::Sequenced { source, number } => {
+                let handled = Handled { number, position };
+                match self.sources.get_mut(source) {
+                    Some(last) => *last = handled,
+                    None => _ = self.sources.insert(source.into(), handled),
+                }
+            }
+            Cause::Delivered {
+                sender,
+                channel,
+                number,
+                settled_below,
+                ..
+            } => {
+                self.sender(sender, channel)
+                    .note(number, settled_below, position);
+            }
+            Cause::Outcome { .. } | Cause::Timer(_) => {}
+        }
+    }
+
+    fn note_outside(&mut self, fingerprint: u128, time: Timestamp, position: Position) {
+        self.outside.insert(fingerprint, position);
+        self.order.push_back((fingerprint, time));
+        while let Some((oldest, noted)) = self.order.front() {
+            if self.order.len() <= self.remember.count && time.since(*noted) <= self.remember.age {
+                break;
+            }
+            self.outside.remove(oldest);
+            self.order.pop_front();
+        }
+    }
+
+    fn sender(&mut self, sender: &str, channel: &str) -> &mut Sender {
+        if !self.senders.contains_key(sender) {
+            self.senders.insert(sender.into(), HashMap::new());
+        }
+        let channels = self.senders.get_mut(sender).expect("inserted above");
+        if !channels.contains_key(channel) {
+            channels.insert(channel.into(), Sender::default());
+        }
+        channels.get_mut(channel).expect("inserted above")
+    }
+
+    /// Appends the memory in a canonical order.
+    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
+        put_u64(into, self.order.len() as u64);
+        for (fingerprint, time) in &self.order {
+            into.extend_from_slice(&fingerprint.to_le_bytes());
+            put_u64(into, time.as_micros());
+            let position = self
+                .outside
+                .get(fingerprint)
+                .expect("order lists the keys of outside");
+            put_u64(into, position.get());
+        }
+        let sources: BTreeMap<_, _> = self.sources.iter().collect();
+        put_u32(into, crate::entry::wire::length(sources.len()));
+        for (source, last) in sources {
+            put_bytes(into, source.as_bytes());
+            put_u64(into, last.number);
+            put_u64(into, last.position.get());
+        }
+        let senders: BTreeMap<(&str, &str), &Sender> = self
+            .senders
+            .iter()
+            .flat_map(|(sender, channels)| {
+                channels
+                    .iter()
+                    .map(move |(channel, of)| ((&**sender, &**channel), of))
+            })
+            .collect();
+        put_u32(into, crate::entry::wire::length(senders.len()));
+        for ((sender, channel), of) in senders {
+            put_bytes(into, sender.as_bytes());
+            put_bytes(into, channel.as_bytes());
+            of.encode(into);
+        }
+    }
+
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        remember: Remember,
+    ) -> Result<Inbox, FormatError> {
+        let mut inbox = Inbox::new(remember);
+        for _ in 0..reader.u64()? {
+            let fingerprint = u128::from_le_bytes(reader.array()?);
+            let time = Timestamp::from_micros(reader.u64()?);
+            inbox.note_outside(fingerprint, time, position(reader)?);
+        }
+        for _ in 0..reader.u32()? {
+            let source = reader.text()?.into();
+            let handled = Handled {
+                number: reader.u64()?,
+                position: position(reader)?,
+            };
+            inbox.sources.insert(source, handled);
+        }
+        for _ in 0..reader.u32()? {
+            let (sender, channel) = (reader.text()?, reader.text()?);
+            let of = Sender::decode(reader)?;
+            *inbox.sender(sender, channel) = of;
+        }
+        Ok(inbox)
+    }
+}
+
+impl Sender {
+    fn seen(&self, number: u64) -> Seen {
+        if let Some(position) = self.handled.get(&number) {
+            return Seen::Handled(Some(*position));
+        }
+        if number < self.settled_below {
+            Seen::Handled(None)
+        } else {
+            Seen::New
+        }
+    }
+
+    fn note(&mut self, number: u64, settled_below: u64, position: Position) {
+        self.handled.insert(number, position);
+        if settled_below > self.settled_below {
+            self.settled_below = settled_below;
+            self.handled = self.handled.split_off(&settled_below);
+        }
+    }
+
+    fn encode(&self, into: &mut Vec<u8>) {
+        put_u64(into, self.settled_below);
+        put_u64(into, self.handled.len() as u64);
+        for (number, position) in &self.handled {
+            put_u64(into, *number);
+            put_u64(into, position.get());
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Sender, FormatError> {
+        let mut sender = Sender {
+            settled_below: reader.u64()?,
+            handled: BTreeMap::new(),
+        };
+        for _ in 0..reader.u64()? {
+            let number = reader.u64()?;
+            sender.handled.insert(number, position(reader)?);
+        }
+        Ok(sender)
+    }
+}
+
+/// A stored position.
+pub(super) fn position(reader: &mut Reader<'_>) -> Result<Position, FormatError> {
+    Position::new(reader.u64()?).ok_or_else(|| reader.invalid())
+}
+
+/// A hasher for keys that are hashes already.
+#[derive(Debug, Default)]
+struct Fingerprinted(u64);
+
+impl Hasher for Fingerprinted {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let (low, _) = bytes
+            .split_first_chunk()
+            .expect("keys are 128-bit fingerprints");
+        self.0 = u64::from_le_bytes(*low);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Key;
+
+    fn at(number: u64) -> Position {
+        Position::new(number).unwrap()
+    }
+
+    fn delivered(number: u64, settled_below: u64) -> Cause<'static> {
+        let key = Key::new([0; 16]);
+        Cause::Delivered {
+            sender: "p1",
+            channel: "out",
+            number,
+            settled_below,
+            key,
+            correlation: key,
+        }
+    }
+
+    /// B1.4
+    #[test]
+    fn parked_delivery_that_is_released_after_later_ones_is_new() {
+        let mut inbox = Inbox::default();
+        for (number, settled_below) in [(4, 4), (6, 5), (7, 5)] {
+            inbox.note(
+                &delivered(number, settled_below),
+                0,
+                Timestamp::EPOCH,
+                at(number),
+            );
+        }
+        assert_eq!(inbox.seen(&delivered(5, 5), 0), Seen::New);
+        assert_eq!(inbox.seen(&delivered(7, 5), 0), Seen::Handled(Some(at(7))));
+        assert_eq!(
+            inbox.seen(&delivered(4, 4), 0),
+            Seen::Handled(None),
+            "settled, so forgotten"
+        );
+        assert_eq!(inbox.seen(&delivered(8, 5), 0), Seen::New);
+    }
+
+    /// B1.4
+    #[test]
+    fn in_order_source_needs_one_number() {
+        let mut inbox = Inbox::default();
+        let from = |number| Cause::Sequenced {
+            source: "bus",
+            number,
+        };
+        inbox.note(&from(7), 0, Timestamp::EPOCH, at(70));
+        assert_eq!(inbox.seen(&from(6), 0), Seen::Handled(None));
+        assert_eq!(inbox.seen(&from(7), 0), Seen::Handled(Some(at(70))));
+        assert_eq!(inbox.seen(&from(8), 0), Seen::New);
+    }
+
+    /// B1.4
+    #[test]
+    fn ids_from_outside_are_remembered_within_a_window_by_count_and_age() {
+        let remember = Remember {
+            count: 2,
+            age: Duration::from_secs(10),
+        };
+        let mut inbox = Inbox::new(remember);
+        let given = Cause::Given {
+            source: "s",
+            id: "x",
+        };
+        let second = |n: u64| Timestamp::from_micros(n * 1_000_000);
+        for (fingerprint, n) in [(1, 1), (2, 2), (3, 3)] {
+            inbox.note(&given, fingerprint, second(n), at(n));
+        }
+        assert_eq!(inbox.seen(&given, 1), Seen::New, "two are remembered");
+        assert_eq!(inbox.seen(&given, 2), Seen::Handled(Some(at(2))));
+        inbox.note(&given, 4, second(13), at(4));
+        assert_eq!(
+            inbox.seen(&given, 3),
+            Seen::Handled(Some(at(3))),
+            "ten seconds are not over"
+        );
+        inbox.note(&given, 5, second(30), at(5));
+        assert_eq!(inbox.seen(&given, 4), Seen::New, "too old");
+    }
+
+    #[test]
+    fn memory_survives_its_stored_form() {
+        let mut inbox = Inbox::default();
+        inbox.note(&Cause::Drawn([1; 16]), 9, Timestamp::EPOCH, at(1));
+        inbox.note(
+            &Cause::Sequenced {
+                source: "bus",
+                number: 3,
+            },
+            0,
+            Timestamp::EPOCH,
+            at(2),
+        );
+        inbox.note(&delivered(4, 2), 0, Timestamp::EPOCH, at(3));
+        let mut stored = Vec::new();
+        inbox.encode(&mut stored);
+        let read = Inbox::decode(&mut Reader::new(&stored, "inbox"), Remember::default()).unwrap();
+        let mut again = Vec::new();
+        read.encode(&mut again);
+        assert_eq!(stored, again);
+        assert_eq!(
+            read.seen(&Cause::Drawn([1; 16]), 9),
+            Seen::Handled(Some(at(1)))
+        );
+    }
+}
