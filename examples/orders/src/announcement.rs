@@ -21,17 +21,17 @@ pub enum Announcement {
 /// What a start of the processor replayed, and to which state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovered {
-    /// The epoch that this run of the processor writes and calls under.
-    pub epoch: u64,
-    /// The position of the last entry replayed; 0 when there was none.
-    pub position: u64,
-    /// The digest of the state at that position.
-    pub digest: String,
-    /// Entries replayed by this start: those after the snapshot it began with.
+    /// Entries replayed by this start: those after the snapshot that it began with.
     pub entries: u64,
+    /// The position of the last of them; 0 when there was none.
+    pub position: u64,
+    /// The digest of the state soon after,
+    pub digest: String,
+    /// and the position that it is of.
+    pub digest_position: u64,
     /// When the replay began: microseconds since 1970.
     pub began_micros: u64,
-    /// When the replay had ended.
+    /// When it had ended.
     pub ended_micros: u64,
 }
 

@@ -21,12 +21,16 @@ pub struct Evidence {
     pub orders: BTreeMap<OrderId, OrderStatus>,
     /// Where in the journal each order was decided: the positions, which should be one.
     pub decisions: BTreeMap<OrderId, Vec<u64>>,
+    /// What became of the orders, as the journal leads to it at its end.
+    pub journaled: BTreeMap<OrderId, OrderStatus>,
+    /// Where in the journal each run of the processor began to write, by its epoch.
+    pub begun: BTreeMap<u64, u64>,
     /// The validator's ledger, in order.
     pub calls: Vec<Call>,
     /// Each start of the processor that got as far as to report its recovery, in order.
     pub recoveries: Vec<Recovered>,
     /// The digest of the state that a replay of the whole journal, from its first entry and without
-    /// snapshots, comes to at the position of each of `recoveries`; `None` beyond the journal's end.
+    /// snapshots, comes to where each of `recoveries` took its own; `None` beyond the journal's end.
     pub digests: Vec<Option<String>>,
 }
 
@@ -73,6 +77,8 @@ pub struct Findings {
     pub recoveries: usize,
     /// Of them, those whose state differs from a replay of the whole journal: must be none.
     pub digest_mismatches: usize,
+    /// Orders that the journal leads to in another status than the processor's answer: must be none.
+    pub journal_mismatches: usize,
     /// Entries replayed by all of them together.
     pub entries_replayed: u64,
 }
@@ -95,6 +101,10 @@ impl Findings {
                 "orders differ from the validator's verdict",
             ),
             (self.calls_during_replay, "calls were made by a replay"),
+            (
+                self.journal_mismatches,
+                "orders differ from what the journal leads to",
+            ),
             (
                 self.digest_mismatches,
                 "restarts came to another state than the journal's",
@@ -135,6 +145,7 @@ impl Evidence {
             calls_during_replay: self.calls_during_replay(),
             recoveries: self.recoveries.len(),
             digest_mismatches: self.digest_mismatches(),
+            journal_mismatches: self.journal_mismatches(),
             entries_replayed: self.recoveries.iter().map(|start| start.entries).sum(),
         }
     }
@@ -206,28 +217,33 @@ impl Evidence {
         mismatches.count()
     }
 
-    /// A call counts when the start that made it was still replaying, by that start's own account,
-    /// or when the history that it replayed had already decided the order. The second needs no clock.
+    /// A call counts when the run that made it was still replaying, by its own account, or when the
+    /// history before that run had already decided the order. The second needs no clock.
     fn calls_during_replay(&self) -> usize {
-        let starts = self.recoveries.iter().map(|start| (start.epoch, start));
-        let starts: BTreeMap<u64, &Recovered> = starts.collect();
+        let ends = self.recoveries.iter();
+        // Of several starts from the same position, only the last one lived to write there.
+        let ends: HashMap<u64, u64> =
+            ends.map(|start| (start.position + 1, start.ended_micros)).collect();
         let made_by_replay = self.calls.iter().filter(|call| {
-            // A start that was killed before it could report replayed at least what the one
-            // before it did.
-            let start = call
-                .epoch
-                .and_then(|epoch| starts.range(..=epoch).next_back());
-            start.is_some_and(|(epoch, start)| {
-                let replaying = call.epoch == Some(*epoch) && call.at_micros < start.ended_micros;
-                replaying || self.is_decided_by(OrderId(call.order_id), start.position)
+            let begun = call.epoch.and_then(|epoch| self.begun.get(&epoch));
+            begun.is_some_and(|begun| {
+                ends.get(begun).is_some_and(|ended| call.at_micros < *ended)
+                    || self.is_decided_before(OrderId(call.order_id), *begun)
             })
         });
         made_by_replay.count()
     }
 
-    fn is_decided_by(&self, id: OrderId, position: u64) -> bool {
+    fn is_decided_before(&self, id: OrderId, position: u64) -> bool {
         let decided = self.decisions.get(&id).and_then(|at| at.first());
-        decided.is_some_and(|decided| *decided <= position)
+        decided.is_some_and(|decided| *decided < position)
+    }
+
+    fn journal_mismatches(&self) -> usize {
+        let ids: BTreeSet<&OrderId> = self.orders.keys().chain(self.journaled.keys()).collect();
+        ids.iter()
+            .filter(|id| self.orders.get(id) != self.journaled.get(id))
+            .count()
     }
 
     fn digest_mismatches(&self) -> usize {

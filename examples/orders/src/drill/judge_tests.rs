@@ -20,30 +20,45 @@ fn good() -> Evidence {
         },
         verdict,
     };
-    let start = |epoch, position, digest: &str, micros| Recovered {
-        epoch,
+    let start = |position, digest: &str, micros| Recovered {
+        entries: position,
         position,
         digest: digest.to_owned(),
-        entries: position,
+        digest_position: position,
         began_micros: micros,
         ended_micros: micros + 10,
     };
     let reason = || "limit exceeded".to_owned();
+    let orders = BTreeMap::from([
+        (OrderId(1), OrderStatus::Accepted),
+        (OrderId(2), OrderStatus::Declined { reason: reason() }),
+    ]);
     Evidence {
         submitted: 2,
         acknowledged: vec![told(0, 1), told(1, 2), told(0, 1)],
-        orders: BTreeMap::from([
-            (OrderId(1), OrderStatus::Accepted),
-            (OrderId(2), OrderStatus::Declined { reason: reason() }),
-        ]),
-        decisions: BTreeMap::from([(OrderId(1), vec![3]), (OrderId(2), vec![4])]),
+        orders: orders.clone(),
+        journaled: orders,
+        begun: BTreeMap::from([(1, 1), (2, 5)]),
+        decisions: BTreeMap::from([(OrderId(1), vec![3]), (OrderId(2), vec![6])]),
         calls: vec![
             call(120, 1, 1, Some(Verdict::Validated)),
             call(130, 2, 1, None),
             call(220, 2, 2, Some(Verdict::Declined { reason: reason() })),
         ],
-        recoveries: vec![start(1, 0, "empty", 100), start(2, 3, "one", 200)],
+        recoveries: vec![start(0, "empty", 100), start(4, "one", 200)],
         digests: vec![Some("empty".to_owned()), Some("one".to_owned())],
+    }
+}
+
+impl Evidence {
+    /// Makes processor and journal agree on what became of an order.
+    fn became(&mut self, id: u64, status: Option<OrderStatus>) {
+        for orders in [&mut self.orders, &mut self.journaled] {
+            match &status {
+                Some(status) => orders.insert(OrderId(id), status.clone()),
+                None => orders.remove(&OrderId(id)),
+            };
+        }
     }
 }
 
@@ -64,7 +79,7 @@ fn good_evidence_has_no_complaint() {
         validator_calls: 3,
         validator_distinct_keys: 2,
         recoveries: 2,
-        entries_replayed: 3,
+        entries_replayed: 4,
         ..Findings::default()
     };
     assert_eq!(findings, expected);
@@ -75,7 +90,7 @@ fn good_evidence_has_no_complaint() {
 fn order_that_is_still_pending_is_found() {
     check(
         |evidence| {
-            evidence.orders.insert(OrderId(2), OrderStatus::Pending);
+            evidence.became(2, Some(OrderStatus::Pending));
         },
         "1 orders are still pending",
     );
@@ -85,7 +100,7 @@ fn order_that_is_still_pending_is_found() {
 fn acknowledged_order_that_is_gone_is_lost() {
     check(
         |evidence| {
-            evidence.orders.remove(&OrderId(2));
+            evidence.became(2, None);
         },
         "1 acknowledged orders are lost",
     );
@@ -103,7 +118,7 @@ fn submission_without_an_answer_is_found() {
 fn order_that_nobody_was_told_of_is_unknown() {
     check(
         |evidence| {
-            evidence.orders.insert(OrderId(3), OrderStatus::Accepted);
+            evidence.became(3, Some(OrderStatus::Accepted));
             evidence.calls.push(Call {
                 order_id: 3,
                 key: "key-3".to_owned(),
@@ -163,7 +178,7 @@ fn order_with_verdicts_under_two_keys_is_found() {
 fn status_that_is_not_the_verdict_is_found() {
     check(
         |evidence| {
-            evidence.orders.insert(OrderId(2), OrderStatus::Accepted);
+            evidence.became(2, Some(OrderStatus::Accepted));
         },
         "1 orders differ from the validator's verdict",
     );
@@ -174,9 +189,7 @@ fn declined_for_another_reason_than_the_verdicts_is_found() {
     check(
         |evidence| {
             let reason = "another".to_owned();
-            evidence
-                .orders
-                .insert(OrderId(2), OrderStatus::Declined { reason });
+            evidence.became(2, Some(OrderStatus::Declined { reason }));
         },
         "1 orders differ from the validator's verdict",
     );
@@ -213,12 +226,13 @@ fn call_for_an_order_that_the_replayed_history_had_decided_is_found() {
 }
 
 #[test]
-fn call_of_a_start_that_was_killed_before_it_reported_is_judged_by_the_start_before() {
+fn call_of_a_run_that_never_reported_its_recovery_is_judged_by_the_journal() {
     check(
         |evidence| {
+            evidence.begun.insert(3, 8);
             evidence.calls.push(Call {
                 at_micros: 300,
-                epoch: Some(9),
+                epoch: Some(3),
                 ..evidence.calls[0].clone()
             });
         },
@@ -246,5 +260,15 @@ fn restart_beyond_the_end_of_the_journal_is_found() {
     check(
         |evidence| evidence.digests[1] = None,
         "1 restarts came to another state than the journal's",
+    );
+}
+
+#[test]
+fn answer_that_the_journal_does_not_lead_to_is_found() {
+    check(
+        |evidence| {
+            evidence.journaled.insert(OrderId(1), OrderStatus::Pending);
+        },
+        "1 orders differ from what the journal leads to",
     );
 }

@@ -279,6 +279,8 @@ impl Observed {
             acknowledged: self.acknowledged,
             orders: self.orders,
             decisions: history.decisions,
+            journaled: history.orders,
+            begun: history.begun,
             calls: Ledger::read(&dir.join("ledger"))?,
             recoveries,
             digests: history.digests,
