@@ -4,13 +4,14 @@
 //! processor's state, or its channels.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use refrain::{ChannelStatus, Handle, RecoveryStatus, Refrain};
+use refrain::{ChannelStatus, Handle, QueryError, RecoveryStatus, Refrain};
 use refrain_http::{Ingress, Problem, Repeat};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,9 @@ const ORDER_SUBMITTED: &str = "shop.order.submitted";
 /// Orders on a page, unless the request says otherwise, and at most.
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
+
+/// When a request may come again that met a processor which does not run.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// All routes of the processor.
 pub fn routes(refrain: Arc<Refrain>, orders: Handle<Orders>) -> Router {
@@ -198,13 +202,12 @@ async fn deliver(
     State(orders): State<Handle<Orders>>,
     Path(name): Path<String>,
 ) -> Result<Json<ChannelView>, Unavailable> {
-    let find = |channels: Vec<ChannelStatus>| {
-        let found = channels.into_iter().find(|channel| channel.name.as_str() == name);
-        found.ok_or(Unavailable::Missing("channel"))
-    };
-    find(orders.channels().await?)?;
     orders.deliver(&name).await?;
-    Ok(Json(find(orders.channels().await?)?.into()))
+    let mut channels = orders.channels().await?.into_iter();
+    let found = channels.find(|channel| channel.name.as_str() == name);
+    found
+        .map(|channel| Json(channel.into()))
+        .ok_or(Unavailable::Missing("channel"))
 }
 
 /// How far the recovery is.
@@ -237,9 +240,12 @@ enum Unavailable {
     NotRunning(String),
 }
 
-impl<E: std::error::Error> From<E> for Unavailable {
-    fn from(error: E) -> Unavailable {
-        Unavailable::NotRunning(error.to_string())
+impl From<QueryError> for Unavailable {
+    fn from(error: QueryError) -> Unavailable {
+        match error {
+            QueryError::NoSuchChannel { .. } => Unavailable::Missing("channel"),
+            other => Unavailable::NotRunning(other.to_string()),
+        }
     }
 }
 
@@ -254,6 +260,7 @@ impl IntoResponse for Unavailable {
                 let title = "the processor does not run";
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "about:blank", title)
                     .detail(reason)
+                    .retry_after(RETRY_AFTER)
                     .repeat(Repeat::Safe)
             }
         };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use refrain_core::{
+use refrain::{
     Channels, Outbox, Outcome, Processor, Recording, RequestReply, Settlement, Timer,
 };
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ pub struct ProcessorFlags {
 pub async fn run(flags: ProcessorFlags) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(flags.listen).await?;
     let refrain = Arc::new(launch(&flags)?);
-    let orders = refrain.processor::<Orders>(ORDERS)?;
+    let orders = refrain.processor::<Orders>(ORDERS);
     Announcement::Listening(format!("http://{}", listener.local_addr()?)).print();
 
     let routes = api::routes(Arc::clone(&refrain), orders.clone());
@@ -106,7 +106,7 @@ fn launch(flags: &ProcessorFlags) -> Result<Refrain, Box<dyn Error>> {
     let validations = format!("{}/validations", flags.validator);
     let validator = HttpDestination::with(&validations, HttpOptions::default().allow_loopback())?;
     let refrain = Refrain::builder()
-        .journal(journal(flags)?)
+        .shared_journal(journal(flags)?)
         .snapshots(
             FileSnapshots::open(flags.data.join("snapshots"))?,
             SnapshotPolicy::every_entries(flags.snapshot_every),
@@ -122,8 +122,13 @@ fn launch(flags: &ProcessorFlags) -> Result<Refrain, Box<dyn Error>> {
     Ok(refrain)
 }
 
+/// Where the journal is, in the processor's directory.
+pub fn journal_dir(data: &Path) -> PathBuf {
+    data.join("journal")
+}
+
 fn journal(flags: &ProcessorFlags) -> Result<Arc<dyn Journal>, Box<dyn Error>> {
-    let journal: Arc<dyn Journal> = Arc::new(FileJournal::open(flags.data.join("journal"))?);
+    let journal: Arc<dyn Journal> = Arc::new(FileJournal::open(journal_dir(&flags.data))?);
     if flags.acknowledge_before_write {
         return Ok(Arc::new(AcknowledgeBeforeWrite::new(journal)));
     }
@@ -142,8 +147,8 @@ async fn announce_recovery(
         Announcement::Recovered(Recovered {
             entries: recovery.entries,
             position: before + recovery.entries,
-            digest: digest.digest.to_string(),
-            digest_position: digest.position.map_or(0, |position| position.get()),
+            digest: digest.to_string(),
+            digest_position: digest.position.get(),
             began_micros: recovery.began.as_micros(),
             ended_micros: recovery.ended.as_micros(),
         })

@@ -1,16 +1,22 @@
-//! The journal, replayed from its first entry, without snapshots, in the drill's own process.
+//! What the journal says of the orders, read from its first entry, without snapshots, in the drill's
+//! own process.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
-use refrain::{Entry, Journal, Name, Position, Remember, Replay};
+use refrain::{FileJournal, History, Journal, Position};
+use refrain_core::port::journal::ReadError;
+use refrain_core::{CodecError, Entry, FormatError, Name};
 
 use crate::announcement::Recovered;
 use crate::domain::{OrderId, OrderStatus};
 use crate::processor::{OrderEvent, Orders};
+use crate::wiring::{ORDERS, journal_dir};
 
 /// What the journal says.
 #[derive(Debug, Default)]
-pub struct History {
+pub struct Told {
     /// Where each order was decided.
     pub decisions: BTreeMap<OrderId, Vec<u64>>,
     /// What became of each order at the end.
@@ -21,49 +27,64 @@ pub struct History {
     pub digests: Vec<Option<String>>,
 }
 
-/// Why the journal cannot be replayed.
+/// Why the journal cannot be read or replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    #[error("the journal cannot be read")]
-    Read(#[from] refrain::ReadError),
-    #[error("an entry cannot be applied")]
-    Replay(#[from] refrain::ReplayError),
-    #[error("an entry cannot be read")]
-    Format(#[from] refrain::FormatError),
-    #[error("an event cannot be read")]
-    Codec(#[from] refrain::CodecError),
+    /// The journal does not open.
+    #[error("it does not open: {0}")]
+    Open(String),
+    /// Entries cannot be read.
+    #[error("entries cannot be read")]
+    Read(#[from] ReadError),
+    /// An entry is not understood.
+    #[error("an entry is not understood")]
+    Format(#[from] FormatError),
+    /// An event is not understood.
+    #[error("an event is not understood")]
+    Event(#[from] CodecError),
+    /// The entries cannot be applied.
+    #[error("the entries cannot be applied")]
+    Replay(#[from] refrain::StartError),
 }
 
-/// Replays the stream of the orders.
+/// Reads and replays the journal of the processor that kept its data in `data`, and has ended.
 ///
 /// # Errors
-/// When an entry cannot be read or applied.
-pub async fn replay(
-    journal: &dyn Journal,
-    recoveries: &[Recovered],
-) -> Result<History, HistoryError> {
-    let wanted: HashSet<u64> = recoveries.iter().map(|start| start.digest_position).collect();
-    let mut replay = Replay::new(Orders::default(), Remember::default());
-    let mut digests = HashMap::from([(0, digest(replay.state()))]);
-    let mut history = History::default();
-    let mut cursor = journal.read(&STREAM.parse()?, Position::FIRST).await?;
+/// When the journal cannot be read or replayed.
+pub async fn replay(data: &Path, recoveries: &[Recovered]) -> Result<Told, HistoryError> {
+    let open = FileJournal::open(journal_dir(data));
+    let journal: Arc<dyn Journal> =
+        Arc::new(open.map_err(|error| HistoryError::Open(error.to_string()))?);
+    let mut told = Told::default();
+    let stream = Name::new(ORDERS).expect("the processor's name is a name");
+    let mut cursor = journal.read(&stream, Position::FIRST).await?;
+    let mut last = None;
     while let Some(chunk) = cursor.next().await? {
         for (position, bytes) in chunk.entries() {
-            replay.entry(position, bytes)?;
-            history.note(position.get(), &Entry::decode(bytes)?)?;
-            if wanted.contains(&position.get()) {
-                digests.insert(position.get(), digest(replay.state()));
-            }
+            told.note(position.get(), &Entry::decode(bytes)?)?;
+            last = Some(position);
         }
     }
-    let orders = replay.state().orders_after(OrderId::default());
-    history.orders = orders.map(|order| (order.id, order.status.clone())).collect();
-    let digest_of = |start: &Recovered| digests.get(&start.digest_position).cloned();
-    history.digests = recoveries.iter().map(digest_of).collect();
-    Ok(history)
+    let history = History::of_shared(journal);
+    for recovery in recoveries {
+        let wanted = Position::new(recovery.digest_position).filter(|at| Some(*at) <= last);
+        told.digests.push(match wanted {
+            Some(at) => {
+                let then = history.digest_at(ORDERS, Orders::default(), at).await?;
+                Some(then.to_string())
+            }
+            None => None,
+        });
+    }
+    if let Some(last) = last {
+        let state = history.state_at(ORDERS, Orders::default(), last).await?;
+        let orders = state.orders_after(OrderId::default());
+        told.orders = orders.map(|order| (order.id, order.status.clone())).collect();
+    }
+    Ok(told)
 }
 
-impl History {
+impl Told {
     fn note(&mut self, position: u64, entry: &Entry<'_>) -> Result<(), HistoryError> {
         match entry {
             Entry::Begun(begun) => {

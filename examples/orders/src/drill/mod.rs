@@ -9,50 +9,36 @@ mod client;
 mod history;
 mod judge;
 mod load;
+mod place;
 mod plan;
 mod ports;
 mod program;
+mod programs;
 mod progress;
 mod report;
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::announcement::{Announcement, Recovered};
 use crate::clock;
+use crate::domain::{OrderId, OrderStatus};
 use crate::ledger::Ledger;
 use chaos::Chaos;
 use client::{Client, ClientError};
 use judge::{Acknowledged, Evidence, Findings};
 use load::Load;
+use place::Place;
 use plan::{OUTAGE_KILLS, Plan};
-use program::{Program, ProgramError};
+use program::ProgramError;
+use programs::Programs;
 use progress::Progress;
 use report::{Course, Report};
-
-/// How the validator misbehaves in a drill.
-const VALIDATOR: &[&str] = &[
-    "--fail-percent=5",
-    "--silent-percent=1",
-    "--delay-ms=0..20",
-    "--decline-percent=20",
-];
-
-/// A policy of which every timeout, delay and stop fits into a short drill.
-const PROCESSOR: &[&str] = &[
-    "--reply-timeout-ms=500",
-    "--confirmation-timeout-ms=1000",
-    "--redelivery-delay-ms=100",
-    "--restart-delay-ms=500",
-    "--deliver-again-after-ms=5000",
-    "--snapshot-every=2000",
-];
 
 /// Orders for each kill, so that each kill meets some.
 const ORDERS_PER_KILL: usize = 4;
@@ -135,58 +121,58 @@ pub async fn run(flags: DrillFlags) -> std::io::Result<ExitCode> {
             .unwrap_or_else(|| clock::now_micros() % 1_000_000),
         ..Course::default()
     };
-    let progress = Progress::new(flags.orders);
     let drilled = tokio::select! {
-        drilled = drill(&flags, &progress, &mut course) => drilled,
+        drilled = prepare_and_drill(&flags, &mut course) => drilled,
         _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(130)),
     };
-    progress.finish();
     course.seconds = begun.elapsed().as_secs_f64();
-    let report = match drilled {
-        Ok(findings) => Report::of(findings, course),
-        Err(error) => Report::broken_off(client::chain(&error), course),
+    let (report, place) = match drilled {
+        Ok((findings, place)) => (Report::of(findings, course), Some(place)),
+        Err(error) => (Report::broken_off(client::chain(&error), course), None),
     };
-    let text = if flags.json {
-        report.json()
-    } else {
-        report.to_string()
-    };
+    let text = if flags.json { report.json() } else { report.to_string() };
     writeln!(std::io::stdout(), "{text}")?;
-    Ok(if report.ok {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    if !report.ok {
+        return Ok(ExitCode::FAILURE);
+    }
+    place.map_or(Ok(()), Place::remove)?;
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn drill(
+async fn prepare_and_drill(
     flags: &DrillFlags,
-    progress: &Progress,
     course: &mut Course,
-) -> Result<Findings, DrillError> {
+) -> Result<(Findings, Place), DrillError> {
     if flags.kills < OUTAGE_KILLS || flags.orders < flags.kills * ORDERS_PER_KILL {
         return Err(DrillError::TooSmall);
     }
     let place = Place::new(flags.data.as_deref())?;
+    let progress = Progress::new(flags.orders);
     progress.say(&format!(
         "{} orders, {} kills, seed {}, files in {}",
         flags.orders,
         flags.kills,
         course.seed,
-        place.dir.display()
+        place.dir().display()
     ));
-    let mut programs = Programs::new(flags, &place.dir)?;
+    let drilled = drill(flags, &place, &progress, course).await;
+    progress.finish();
+    Ok((drilled?, place))
+}
+
+async fn drill(
+    flags: &DrillFlags,
+    place: &Place,
+    progress: &Progress,
+    course: &mut Course,
+) -> Result<Findings, DrillError> {
+    let mut programs = Programs::new(flags, place)?;
     programs.validator.start().await?;
     programs.processor.start().await?;
-
-    let evidence = submit_and_kill(flags, &mut programs, progress, course).await;
+    let observed = submit_and_kill(flags, &mut programs, progress, course).await;
     course.kills = programs.processor.kills() + programs.validator.kills();
     course.delivery_stopped = programs.stops();
-    let findings = evidence?.complete(&programs, &place.dir).await?.judge();
-    if findings.complaints().is_empty() {
-        place.remove()?;
-    }
-    Ok(findings)
+    Ok(observed?.complete(&programs, place).await?.judge())
 }
 
 /// Lets the orders and the faults happen, waits for the end, and stops both programs.
@@ -266,115 +252,24 @@ async fn settled(
 struct Observed {
     submitted: usize,
     acknowledged: Vec<Acknowledged>,
-    orders: std::collections::BTreeMap<crate::domain::OrderId, crate::domain::OrderStatus>,
+    orders: BTreeMap<OrderId, OrderStatus>,
 }
 
 impl Observed {
     /// Adds what the files say, once nobody writes them any more.
-    async fn complete(self, programs: &Programs, dir: &Path) -> Result<Evidence, DrillError> {
+    async fn complete(self, programs: &Programs, place: &Place) -> Result<Evidence, DrillError> {
         let recoveries = programs.recoveries();
-        let history = history::replay(&dir.join("orders"), &recoveries).await?;
+        let told = history::replay(&place.data(), &recoveries).await?;
         Ok(Evidence {
             submitted: self.submitted,
             acknowledged: self.acknowledged,
             orders: self.orders,
-            decisions: history.decisions,
-            journaled: history.orders,
-            begun: history.begun,
-            calls: Ledger::read(&dir.join("ledger"))?,
+            decisions: told.decisions,
+            journaled: told.orders,
+            begun: told.begun,
+            calls: Ledger::read(&place.ledger())?,
             recoveries,
-            digests: history.digests,
+            digests: told.digests,
         })
-    }
-}
-
-/// The two programs under test.
-struct Programs {
-    processor: Program,
-    validator: Program,
-}
-
-impl Programs {
-    fn new(flags: &DrillFlags, dir: &Path) -> Result<Programs, DrillError> {
-        let this = std::env::current_exe()?.into_os_string();
-        let (at_processor, at_validator) = (ports::free_address()?, ports::free_address()?);
-
-        let mut command: Vec<OsString> = match &flags.validator_command {
-            Some(other) => other.split_whitespace().map(OsString::from).collect(),
-            None => vec![this.clone(), "validator".into()],
-        };
-        command.extend(VALIDATOR.iter().map(OsString::from));
-        command.push(format!("--listen={at_validator}").into());
-        command.extend(["--ledger".into(), dir.join("ledger").into_os_string()]);
-        command.push("--until-stdin-ends".into());
-        let log = dir.join("validator.log");
-        let validator = Program::new("validator", command, at_validator, log);
-
-        let mut command = vec![this, "processor".into()];
-        command.extend(PROCESSOR.iter().map(OsString::from));
-        command.push(format!("--listen={at_processor}").into());
-        command.push(format!("--validator={}", validator.url()).into());
-        command.extend(["--data".into(), dir.join("orders").into_os_string()]);
-        command.push("--until-stdin-ends".into());
-        if flags.acknowledge_before_write {
-            command.push("--acknowledge-before-write".into());
-        }
-        let log = dir.join("processor.log");
-        let processor = Program::new("processor", command, at_processor, log);
-        Ok(Programs {
-            processor,
-            validator,
-        })
-    }
-
-    fn recoveries(&self) -> Vec<Recovered> {
-        let announced = self.processor.announced().into_iter();
-        announced
-            .filter_map(|announcement| match announcement {
-                Announcement::Recovered(recovered) => Some(recovered),
-                Announcement::Listening(_) | Announcement::Stopped(_) => None,
-            })
-            .collect()
-    }
-
-    fn stops(&self) -> usize {
-        let announced = self.processor.announced();
-        announced
-            .iter()
-            .filter(|announcement| matches!(announcement, Announcement::Stopped(_)))
-            .count()
-    }
-}
-
-/// The directory with all files of a drill.
-struct Place {
-    dir: PathBuf,
-    /// Whether the drill made the directory for itself.
-    temporary: bool,
-}
-
-impl Place {
-    fn new(given: Option<&Path>) -> std::io::Result<Place> {
-        match given {
-            Some(dir) => {
-                std::fs::create_dir(dir)?;
-                Ok(Place {
-                    dir: dir.to_owned(),
-                    temporary: false,
-                })
-            }
-            None => Ok(Place {
-                dir: tempfile::Builder::new().prefix("orders-").tempdir()?.keep(),
-                temporary: true,
-            }),
-        }
-    }
-
-    /// Removes a temporary directory. Not done on drop: what went wrong can be looked at.
-    fn remove(self) -> std::io::Result<()> {
-        if self.temporary {
-            std::fs::remove_dir_all(&self.dir)?;
-        }
-        Ok(())
     }
 }
