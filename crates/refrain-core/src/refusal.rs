@@ -33,7 +33,7 @@ pub enum AskError<R> {
         id: MessageId,
         /// Why.
         #[source]
-        cause: AppendError,
+        cause: Box<AppendError>,
     },
     /// The journal may or may not have taken the entry. Ask again with this identity.
     #[error("whether message {id} was recorded is unknown; ask again with this id")]
@@ -42,7 +42,7 @@ pub enum AskError<R> {
         id: MessageId,
         /// Why.
         #[source]
-        cause: AppendError,
+        cause: Box<AppendError>,
     },
     /// The message was handled before, but its answer was not recorded or is forgotten.
     #[error("message {id} was handled before; its answer is no longer kept")]

@@ -1,12 +1,80 @@
-//! The memory journal: what a test can make it do.
+//! The journal and the snapshots in memory: they keep every promise of their ports, and a test can
+//! make them do what real ones do by chance.
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{AppendError, Batch, Journal, ReadError, RejectReason};
+use refrain_core::port::snapshots::Snapshots;
 use refrain_core::{Name, Position};
-use refrain_journal::{AppendFault, MemoryJournal};
+use refrain_journal::{AppendFault, MemoryJournal, MemorySnapshots};
+use refrain_testkit::conformance;
+use refrain_testkit::conformance::journal::Hold;
+use refrain_testkit::conformance::snapshots::Damage;
+
+struct Journaling(MemoryJournal);
+
+impl conformance::journal::Instance for Journaling {
+    fn journal(&self) -> Arc<dyn Journal> {
+        Arc::new(self.0.clone())
+    }
+
+    fn reopen(&mut self) -> BoxFuture<'_, ()> {
+        self.0 = self.0.crash();
+        Box::pin(std::future::ready(()))
+    }
+
+    fn hold(&self) -> Option<Box<dyn Hold>> {
+        self.0.hold();
+        Some(Box::new(Held(self.0.clone())))
+    }
+}
+
+struct Held(MemoryJournal);
+
+impl Hold for Held {
+    fn release(self: Box<Self>) {
+        self.0.resume();
+    }
+}
+
+/// B10.3
+#[tokio::test]
+async fn memory_journal_keeps_every_promise_of_a_journal() {
+    conformance::journal::run_all(async || Journaling(MemoryJournal::new())).await;
+}
+
+/// B10.3
+#[tokio::test]
+async fn memory_journal_with_a_small_limit_keeps_every_promise_of_a_journal() {
+    conformance::journal::run_all(async || Journaling(MemoryJournal::with_entry_bytes_max(4096)))
+        .await;
+}
+
+struct Snapshotting(MemorySnapshots);
+
+impl conformance::snapshots::Instance for Snapshotting {
+    fn snapshots(&self) -> Arc<dyn Snapshots> {
+        Arc::new(self.0.clone())
+    }
+
+    fn reopen(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn damage(&mut self, stream: &Name, position: Position) -> Damage {
+        self.0.damage(stream, position);
+        Damage::Done
+    }
+}
+
+#[tokio::test]
+async fn memory_snapshots_keep_every_promise_of_snapshots() {
+    conformance::snapshots::run_all(async || Snapshotting(MemorySnapshots::default())).await;
+}
 
 fn orders() -> Name {
     Name::new("orders").expect("a valid name")

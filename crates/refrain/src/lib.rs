@@ -1,1 +1,39 @@
-//! Event-sourced components that talk to external services reliably.
+//! Event-sourced components that talk to external services reliably, and come back in step after a
+//! disaster.
+
+mod builder;
+mod clock;
+mod driver;
+mod error;
+mod handle;
+mod history;
+mod never;
+mod processor_destination;
+mod progress;
+mod recover;
+mod relay;
+mod runtime;
+mod signal;
+mod snapshot_policy;
+
+pub use builder::{Builder, ProcessorBuilder};
+pub use error::{BuildError, QueryError, StartError};
+pub use handle::{Handle, StateDigest};
+pub use history::History;
+pub use never::Never;
+pub use progress::RecoveryStatus;
+pub use recover::RecoverError;
+pub use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
+pub use refrain_core::port::journal::Journal;
+pub use refrain_core::port::snapshots::Snapshots;
+pub use refrain_core::{
+    Activation, AskError, ChannelKind, ChannelOptions, ChannelState, ChannelStatus, Channels,
+    Delay, Encoded, Encoding, InDoubt, Key, MessageId, Name, OneWay, Order, Outbox, Outcome,
+    Position, Processor, Recording, RedeliveryPolicy, Remember, RequestReply, Settlement,
+    SideEffects, StopReason, Timer, Timestamp, UpcastError,
+};
+pub use refrain_journal::{MemoryJournal, MemorySnapshots};
+pub use relay::Relay;
+pub use runtime::Refrain;
+pub use signal::{Signal, Subscription};
+pub use snapshot_policy::SnapshotPolicy;

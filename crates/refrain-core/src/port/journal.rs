@@ -19,8 +19,8 @@ use crate::id::{Name, Position};
 ///   [`Journal::forget`].
 /// * Appends of one caller to one stream take effect in the order of the calls.
 pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
-    /// Appends `batch` to `stream`, its first entry at position `at`, and completes when it is
-    /// durable. Creates the stream with its first entry.
+    /// Appends `batch` to `stream`, its first entry at position `at`, and completes with the position
+    /// of its last entry when all of it is durable. Creates the stream with its first entry.
     ///
     /// The append is submitted by this call, before the future is polled; dropping the future does
     /// not take it back. Appends to one stream complete in the order in which they were submitted, and several may be
@@ -81,7 +81,8 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     ) -> BoxFuture<'_, Result<Vec<Name>, ReadError>>;
 
     /// Allows the journal to drop the entries of `stream` below `below`. They are gone for readers
-    /// at once and on the medium when it suits the journal. The head stays what it was.
+    /// at once and on the medium when it suits the journal. The head stays what it was. At most the
+    /// whole stream can be forgotten; what is acknowledged stays forgotten after reopening.
     ///
     /// # Errors
     /// [`AppendError`], as for an append.
@@ -99,7 +100,8 @@ pub trait Cursor: Send + std::fmt::Debug {
     /// The next entries, or `None` at the end (a following cursor has none).
     ///
     /// # Errors
-    /// [`ReadError`]; the cursor is of no further use.
+    /// [`ReadError`]; the cursor is of no further use. So it is when this future was dropped before it
+    /// was ready.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Chunk>, ReadError>>;
 }
 
@@ -266,7 +268,8 @@ pub enum Durability {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// It certainly did not happen. The same append may be tried again if `disposition` says so.
+    /// It certainly did not happen. The same append may be tried again if
+    /// [`AppendError::disposition`] says so.
     #[error("append to {stream} at {at} was rejected: {reason}")]
     Rejected {
         /// The stream.
@@ -276,7 +279,8 @@ pub enum AppendError {
         /// What stood in the way.
         reason: RejectReason,
     },
-    /// It certainly did not happen, because the stream is further on: somebody else writes it.
+    /// It certainly did not happen, because `at` is not the stream's next position: somebody else
+    /// writes it, or an append before this one failed. `next` counts appends in flight.
     #[error("append to {stream} at {at} is fenced: the stream's next position is {next}")]
     Fenced {
         /// The stream.

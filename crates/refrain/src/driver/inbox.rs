@@ -1,0 +1,75 @@
+//! Everything that can reach a driver: what users send, in a bounded inbox and in the order sent, and
+//! what the driver's own tasks report, whose number is bounded by the windows of the channels.
+
+use refrain_core::port::destination::Attempted;
+use refrain_core::port::journal::{Chunk, ReadError};
+use refrain_core::{
+    Actor, AskError, ChannelStatus, Command, MessageId, Name, Position, Processor, StoredAnswer,
+};
+use tokio::sync::oneshot;
+
+use super::callers::Waiting;
+
+/// What a message came to.
+pub(crate) type Told<P> = Result<<P as Processor>::Answer, AskError<<P as Processor>::Rejection>>;
+
+/// What users send.
+pub(crate) enum Work<P: Processor> {
+    Message {
+        id: MessageId,
+        message: P::Message,
+        reply: Option<oneshot::Sender<Told<P>>>,
+    },
+    Batch {
+        messages: Vec<(MessageId, P::Message)>,
+        reply: Option<oneshot::Sender<Vec<Told<P>>>>,
+    },
+    Look(Look<P>),
+}
+
+/// Looks at the state now, and tells what it saw once that is durable.
+pub(crate) type Look<P> = Box<dyn FnOnce(&P, Position) -> TellSeen + Send>;
+
+/// Tells what a look saw; dropped when that never becomes durable.
+pub(crate) type TellSeen = Box<dyn FnOnce() + Send>;
+
+/// What reaches a driver past the inbox.
+pub(crate) enum Control<P: Processor> {
+    /// Attempts of one channel ended.
+    Ended(Vec<Ended>),
+    /// Entries of a backlog were read.
+    Loaded {
+        channel: u16,
+        entries: Result<Option<Chunk>, ReadError>,
+    },
+    /// The stored answer for a message that came again was read.
+    Recalled {
+        waiting: Waiting<P>,
+        id: MessageId,
+        answer: Result<StoredAnswer<P>, String>,
+    },
+    /// A snapshot was stored, or was not.
+    SnapshotTaken(Result<Position, String>),
+    /// Somebody wants to know how the channels stand.
+    Channels(oneshot::Sender<Vec<ChannelStatus>>),
+    /// Somebody wants a channel changed.
+    Command {
+        channel: Name,
+        by: Actor,
+        command: Command,
+        done: oneshot::Sender<()>,
+    },
+    /// Somebody wants a snapshot.
+    Snapshot(oneshot::Sender<Result<Position, String>>),
+    /// Finish what is in flight, then stop.
+    Drain,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) channel: u16,
+    pub(crate) number: u64,
+    pub(crate) attempt: u32,
+    pub(crate) attempted: Attempted,
+}

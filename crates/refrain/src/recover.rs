@@ -1,0 +1,265 @@
+//! From a stream to a running engine: the newest usable snapshot, the entries after it, and the
+//! entry that begins a new epoch and fences whoever wrote before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use refrain_core::port::journal::{AppendError, Disposition, Journal, ReadError};
+use refrain_core::port::snapshots::Snapshots;
+use refrain_core::{
+    Engine, EngineSettings, Moment, Name, Position, Processor, Remember, Replay, ReplayError,
+    Writer,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::clock::Clock;
+use crate::progress::Progress;
+
+/// Times that a recovery is tried again after somebody else wrote, or after an append whose outcome
+/// stayed unknown.
+const BEGINNINGS_MAX: u32 = 5;
+
+/// Entries that are applied between two looks at whether anything else is to be done.
+const YIELD_EVERY: u64 = 4096;
+
+/// What a recovery needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Source<P> {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) snapshots: Option<Arc<dyn Snapshots>>,
+    pub(crate) initial: P,
+    pub(crate) remember: Remember,
+}
+
+/// Why a processor could not be recovered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// The journal cannot be read.
+    #[error("{stream} cannot be read")]
+    Read {
+        /// The processor's stream.
+        stream: Name,
+        /// Why.
+        #[source]
+        cause: ReadError,
+    },
+    /// An entry cannot be replayed.
+    #[error("{stream} cannot be replayed")]
+    Replay {
+        /// The processor's stream.
+        stream: Name,
+        /// Why, and where.
+        #[source]
+        cause: ReplayError,
+    },
+    /// The first entries are forgotten, and no snapshot that covers them can be used.
+    #[error("{stream} begins at {first}, and no snapshot that covers what was before can be used")]
+    NoSnapshot {
+        /// The processor's stream.
+        stream: Name,
+        /// Its first kept entry.
+        first: Position,
+    },
+    /// The entry that begins a new epoch could not be appended.
+    #[error("{stream} cannot be written")]
+    Begin {
+        /// The processor's stream.
+        stream: Name,
+        /// Why.
+        #[source]
+        cause: AppendError,
+    },
+}
+
+impl<P> Source<P>
+where
+    P: Processor + Clone + Serialize + DeserializeOwned,
+{
+    /// Recovers the stream `settings.name` and begins a new epoch.
+    ///
+    /// An append of an earlier writer whose outcome is unknown is decided here: the new epoch's
+    /// first entry is appended at the expected position, so either it succeeds, and the other append
+    /// can never happen, or it conflicts, and there is more to read.
+    pub(crate) async fn begin(
+        &self,
+        settings: &EngineSettings,
+        clock: &Clock,
+        progress: &Progress,
+    ) -> Result<(Engine<P>, Position), RecoverError> {
+        let stream = &settings.name;
+        let mut beginnings = 0;
+        loop {
+            let replay = self.replay(stream, None, clock, progress).await?;
+            let moment = Moment {
+                now: clock.now(),
+                seed: rand::random(),
+            };
+            let mut engine = Engine::begin(replay, settings.clone(), &writer(), moment);
+            let (at, batch) = engine
+                .take_batch(moment.now)
+                .expect("an engine begins with an entry");
+            match self.journal.append(stream, at, batch).await {
+                Ok(position) => {
+                    progress.end(clock.now());
+                    return Ok((engine, position));
+                }
+                Err(cause) => {
+                    beginnings += 1;
+                    let is_full = cause.disposition() == Disposition::Again;
+                    let is_undecided = match &cause {
+                        AppendError::Fenced { .. } | AppendError::Unknown { .. } => true,
+                        AppendError::Rejected { .. } => false,
+                        _ => false,
+                    };
+                    if !is_full && (!is_undecided || beginnings == BEGINNINGS_MAX) {
+                        return Err(RecoverError::Begin {
+                            stream: stream.clone(),
+                            cause,
+                        });
+                    }
+                    tracing::warn!(%stream, error = %cause, "a new epoch could not begin yet");
+                    clock.wait(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    /// The state of `stream` as of `up_to` (inclusive), or of now.
+    pub(crate) async fn replay(
+        &self,
+        stream: &Name,
+        up_to: Option<Position>,
+        clock: &Clock,
+        progress: &Progress,
+    ) -> Result<Replay<P>, RecoverError> {
+        let read = |cause| RecoverError::Read {
+            stream: stream.clone(),
+            cause,
+        };
+        let head = self.journal.head(stream).await.map_err(read)?;
+        let last = up_to.or(head).min(head);
+        let mut replay = self.start(stream, last).await?;
+        let from = replay.next();
+        let remaining = last.map_or(0, |last| (last.get() + 1).saturating_sub(from.get()));
+        progress.begin(clock.now(), from.before(), remaining);
+        if remaining == 0 {
+            return Ok(replay);
+        }
+        let mut cursor = self.journal.read(stream, from).await.map_err(read)?;
+        let mut since_yield = 0;
+        while let Some(chunk) = cursor.next().await.map_err(read)? {
+            let mut applied = 0;
+            for (position, entry) in chunk.entries() {
+                if Some(position) > last {
+                    break;
+                }
+                replay
+                    .entry(position, entry)
+                    .map_err(|cause| RecoverError::Replay {
+                        stream: stream.clone(),
+                        cause,
+                    })?;
+                applied += 1;
+            }
+            progress.applied(applied);
+            since_yield += applied;
+            if since_yield >= YIELD_EVERY {
+                since_yield = 0;
+                tokio::task::yield_now().await;
+            }
+            if Some(chunk.last()) >= last {
+                break;
+            }
+        }
+        Ok(replay)
+    }
+
+    /// A replay that starts with the newest usable snapshot at or below `last`, or with the initial
+    /// state.
+    async fn start(
+        &self,
+        stream: &Name,
+        last: Option<Position>,
+    ) -> Result<Replay<P>, RecoverError> {
+        if let Some(replay) = self.newest_snapshot(stream, last).await {
+            return Ok(replay);
+        }
+        let first = self.journal.first(stream).await;
+        let first = first.map_err(|cause| RecoverError::Read {
+            stream: stream.clone(),
+            cause,
+        })?;
+        match first {
+            Some(first) if first > Position::FIRST => Err(RecoverError::NoSnapshot {
+                stream: stream.clone(),
+                first,
+            }),
+            Some(_) | None => Ok(Replay::new(self.initial.clone(), self.remember)),
+        }
+    }
+
+    /// One that is damaged, unreadable, too new or ahead of the journal is passed over with a
+    /// warning.
+    async fn newest_snapshot(&self, stream: &Name, last: Option<Position>) -> Option<Replay<P>> {
+        let snapshots = self.snapshots.as_ref()?;
+        let listed = match snapshots.list(stream).await {
+            Ok(listed) => listed,
+            Err(error) => {
+                tracing::warn!(%stream, %error, "snapshots cannot be listed");
+                return None;
+            }
+        };
+        for position in listed {
+            if Some(position) > last {
+                continue;
+            }
+            match self.open_snapshot(&**snapshots, stream, position).await {
+                Ok(replay) => return Some(replay),
+                Err(error) => {
+                    tracing::warn!(%stream, %position, %error, "a snapshot is passed over");
+                }
+            }
+        }
+        None
+    }
+
+    async fn open_snapshot(
+        &self,
+        snapshots: &dyn Snapshots,
+        stream: &Name,
+        position: Position,
+    ) -> Result<Replay<P>, String> {
+        let bytes = snapshots
+            .get(stream, position)
+            .await
+            .map_err(|error| error.to_string())?;
+        let load = |state: &[u8]| P::ENCODING.decode(state);
+        let replay = Replay::from_snapshot(&bytes, self.remember, load)
+            .map_err(|error| error.to_string())?;
+        if replay.next() != position.next() {
+            return Err(format!(
+                "it is of position {:?}, not {position}",
+                replay.next().before()
+            ));
+        }
+        let first = self
+            .journal
+            .first(stream)
+            .await
+            .map_err(|error| error.to_string())?;
+        if first > Some(replay.next()) {
+            return Err(format!("the entries after it are gone, up to {first:?}"));
+        }
+        Ok(replay)
+    }
+}
+
+fn writer() -> Writer {
+    Writer {
+        id: rand::random(),
+        secret: rand::random(),
+        code_version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}

@@ -1,0 +1,143 @@
+//! A running set of processors, and the tasks behind them.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use refrain_core::port::BoxFuture;
+use refrain_core::port::journal::Journal;
+use refrain_core::{Name, Processor};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
+
+use crate::builder::Builder;
+use crate::driver::Ending;
+use crate::error::StartError;
+use crate::handle::Handle;
+use crate::progress::RecoveryStatus;
+use crate::signal::{Signals, Subscription};
+
+/// Running processors. Owns every task that it starts; dropping it stops them where they are, which
+/// loses nothing that was acknowledged. [`Refrain::drain`] lets them finish first.
+#[derive(Debug)]
+pub struct Refrain {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) signals: Signals,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) tasks: Mutex<JoinSet<()>>,
+}
+
+/// The processors of a runtime, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    pub(crate) members: BTreeMap<Name, Member>,
+}
+
+/// One processor, whatever its type.
+pub(crate) struct Member {
+    /// A `Handle<P>`.
+    pub(crate) handle: Box<dyn Any + Send + Sync>,
+    pub(crate) recovery: Box<dyn Fn() -> RecoveryStatus + Send + Sync>,
+    pub(crate) drain: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+    pub(crate) stage: watch::Receiver<Stage>,
+}
+
+/// Where a processor is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Recovering,
+    Running,
+    Ended(Ending),
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Member")
+            .field("stage", &*self.stage.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    pub(crate) fn handle<P: Processor>(&self, name: &str) -> Option<Handle<P>> {
+        let member = self.members.iter().find(|(of, _)| of.as_str() == name)?.1;
+        member.handle.downcast_ref::<Handle<P>>().cloned()
+    }
+}
+
+impl Refrain {
+    /// Begins to describe a runtime.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// The handle of the processor called `name`.
+    ///
+    /// # Panics
+    /// When there is none of that name and type: which processors there are is decided where the
+    /// runtime is built. See [`Refrain::find_processor`] for names that come from elsewhere.
+    #[must_use]
+    pub fn processor<P: Processor>(&self, name: &str) -> Handle<P> {
+        let kind = std::any::type_name::<P>();
+        self.find_processor(name)
+            .unwrap_or_else(|| panic!("this runtime has no processor {name} of type {kind}"))
+    }
+
+    /// The handle of the processor called `name`, if there is one of that name and type.
+    #[must_use]
+    pub fn find_processor<P: Processor>(&self, name: &str) -> Option<Handle<P>> {
+        self.registry.handle(name)
+    }
+
+    /// How far each processor's recovery is, or how it went.
+    #[must_use]
+    pub fn recovery(&self) -> Vec<RecoveryStatus> {
+        self.registry
+            .members
+            .values()
+            .map(|member| (member.recovery)())
+            .collect()
+    }
+
+    /// Waits until every processor has recovered and takes messages.
+    ///
+    /// # Errors
+    /// [`StartError::Halted`] names the first processor that could not; the others go on.
+    pub async fn recovered(&self) -> Result<(), StartError> {
+        for (name, member) in &self.registry.members {
+            let mut stage = member.stage.clone();
+            let reached = stage.wait_for(|stage| *stage != Stage::Recovering).await;
+            let reached = reached.map_or(Stage::Ended(Ending::Drained), |stage| stage.clone());
+            if let Stage::Ended(Ending::Halted(reason)) = reached {
+                return Err(StartError::Halted {
+                    processor: name.clone(),
+                    reason,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What happens from now on, after the channels that are stopped now.
+    #[must_use]
+    pub fn events(&self) -> Subscription {
+        self.signals.subscribe()
+    }
+
+    /// The journal that the processors write to.
+    #[must_use]
+    pub fn journal(&self) -> Arc<dyn Journal> {
+        self.journal.clone()
+    }
+
+    /// Takes no further message, handles those that wait, lets attempts under way end, and stops once
+    /// all of it is durable. Deliveries that are still owed are resumed by the next start.
+    pub async fn drain(&self) {
+        for member in self.registry.members.values() {
+            (member.drain)().await;
+        }
+        let mut tasks = self.tasks.lock().await;
+        while tasks.join_next().await.is_some() {}
+    }
+}

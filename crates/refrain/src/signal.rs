@@ -1,0 +1,163 @@
+//! What subscribers of the runtime are told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use refrain_core::{Name, Position, StopReason};
+use tokio::sync::broadcast;
+
+/// Signals that wait for a slow subscriber. One that falls further behind misses some, but never
+/// that a channel is stopped.
+const SIGNALS_WAITING_MAX: usize = 1024;
+
+/// What happened in a runtime, for those who watch it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Signal {
+    /// A channel used up its attempts. It goes on accepting, and waits for
+    /// [`deliver`](crate::Handle::deliver). Told again at every start, and to every new subscriber.
+    DeliveryStopped {
+        /// The processor.
+        processor: Name,
+        /// Its channel.
+        channel: Name,
+        /// Why.
+        reason: StopReason,
+        /// Deliveries without a settlement.
+        pending: u64,
+    },
+    /// A channel delivers again.
+    DeliveryResumed {
+        /// The processor.
+        processor: Name,
+        /// Its channel.
+        channel: Name,
+        /// Deliveries without a settlement.
+        pending: u64,
+    },
+    /// A delivery was set aside, because its outcome could not be handled.
+    DeliveryParked {
+        /// The processor.
+        processor: Name,
+        /// Its channel.
+        channel: Name,
+        /// The delivery's number.
+        number: u64,
+        /// Why.
+        reason: String,
+    },
+    /// An outcome came for a delivery that is settled or unknown. It changed nothing.
+    LateOutcome {
+        /// The processor.
+        processor: Name,
+        /// Its channel.
+        channel: Name,
+        /// The delivery's number.
+        number: u64,
+    },
+    /// A processor replays its entries.
+    Recovering {
+        /// The processor.
+        processor: Name,
+        /// Entries applied so far.
+        entries: u64,
+        /// Entries still to apply.
+        remaining: u64,
+    },
+    /// A processor is up to date and takes messages.
+    Recovered {
+        /// The processor.
+        processor: Name,
+        /// Entries that were applied.
+        entries: u64,
+        /// The last of them.
+        position: Option<Position>,
+    },
+    /// A processor stopped for good; others go on.
+    ProcessorHalted {
+        /// The processor.
+        processor: Name,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where signals are told, and what a new subscriber must be told first.
+#[derive(Debug, Clone)]
+pub(crate) struct Signals {
+    sender: broadcast::Sender<Signal>,
+    stopped: Arc<Mutex<BTreeMap<(Name, Name), Signal>>>,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Signals {
+        let (sender, _) = broadcast::channel(SIGNALS_WAITING_MAX);
+        Signals {
+            sender,
+            stopped: Arc::default(),
+        }
+    }
+
+    pub(crate) fn tell(&self, signal: Signal) {
+        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        match &signal {
+            Signal::DeliveryStopped {
+                processor, channel, ..
+            } => {
+                stopped.insert((processor.clone(), channel.clone()), signal.clone());
+            }
+            Signal::DeliveryResumed {
+                processor, channel, ..
+            } => {
+                stopped.remove(&(processor.clone(), channel.clone()));
+            }
+            Signal::DeliveryParked { .. }
+            | Signal::LateOutcome { .. }
+            | Signal::Recovering { .. }
+            | Signal::Recovered { .. }
+            | Signal::ProcessorHalted { .. } => {}
+        }
+        // Told under the lock, so that no subscriber misses or repeats it between list and stream.
+        // Nobody listening is not an error.
+        let _ = self.sender.send(signal);
+    }
+
+    pub(crate) fn subscribe(&self) -> Subscription {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        Subscription {
+            first: stopped.values().cloned().collect(),
+            receiver: self.sender.subscribe(),
+            signals: self.clone(),
+        }
+    }
+}
+
+/// The signals from now on, after those of channels that are stopped now.
+#[derive(Debug)]
+pub struct Subscription {
+    first: VecDeque<Signal>,
+    receiver: broadcast::Receiver<Signal>,
+    signals: Signals,
+}
+
+impl Subscription {
+    /// The next signal; `None` once the runtime is gone. Safe to cancel.
+    ///
+    /// A subscriber that falls more than 1,024 signals behind misses the oldest, and is told again
+    /// which channels are stopped.
+    pub async fn next(&mut self) -> Option<Signal> {
+        loop {
+            if let Some(signal) = self.first.pop_front() {
+                return Some(signal);
+            }
+            match self.receiver.recv().await {
+                Ok(signal) => return Some(signal),
+                Err(broadcast::error::RecvError::Closed) => return None,
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "a subscriber of signals is too slow");
+                    *self = self.signals.subscribe();
+                }
+            }
+        }
+    }
+}
