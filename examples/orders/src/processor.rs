@@ -259,3 +259,7 @@ pub struct OrderCount {
     /// With a bad one.
     pub declined: u64,
 }
+
+#[cfg(test)]
+#[path = "processor_tests.rs"]
+mod tests;
