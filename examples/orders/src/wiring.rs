@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use refrain::{
-    ChannelOptions, Delay, FileJournal, FileSnapshots, Handle, Journal, RedeliveryPolicy, Refrain,
+    ChannelOptions, Delay, Handle, Journal, RedeliveryPolicy, Refrain,
     Signal, SnapshotPolicy, Subscription,
 };
+use refrain_journal::{FileJournal, FileSnapshots};
 use refrain_http::{HttpDestination, HttpOptions, ServeLimits, serve};
 use tokio::net::TcpListener;
 use tokio::time::Instant;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use refrain::{FileJournal, History, Journal, Position};
+use refrain::{History, Journal, Position};
+use refrain_journal::FileJournal;
 use refrain_core::port::journal::ReadError;
 use refrain_core::{CodecError, Entry, FormatError, Name};
 
