@@ -35,8 +35,12 @@ pub fn routes(refrain: Arc<Refrain>, orders: Handle<Orders>) -> Router {
         .answer_status(StatusCode::CREATED)
         .rejection_with(|rejected: &OrderRejected| {
             let kind = "urn:orders:problem:order-rejected";
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, kind, "the order was rejected")
-                .detail(rejected.to_string())
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                kind,
+                "the order was rejected",
+            )
+            .detail(rejected.to_string())
         });
     let reads = Router::new()
         .route("/orders", get(order_page))
@@ -45,7 +49,9 @@ pub fn routes(refrain: Arc<Refrain>, orders: Handle<Orders>) -> Router {
         .route("/channels", get(channels))
         .route("/channels/{name}/deliver", post(deliver))
         .with_state(orders);
-    let health = Router::new().route("/healthz", get(healthz)).with_state(refrain);
+    let health = Router::new()
+        .route("/healthz", get(healthz))
+        .with_state(refrain);
     ingress.into_router().merge(reads).merge(health)
 }
 
@@ -131,7 +137,10 @@ fn page_of(orders: &Orders, query: PageQuery) -> OrderPage {
         query.status.is_none_or(|wanted| wanted == status)
     };
     // One more than fits says whether there is a next page.
-    let found = orders.orders_after(query.cursor).filter(wanted).take(limit + 1);
+    let found = orders
+        .orders_after(query.cursor)
+        .filter(wanted)
+        .take(limit + 1);
     let mut found: Vec<OrderView> = found.map(OrderView::from).collect();
     let has_more = found.len() > limit;
     found.truncate(limit);
@@ -227,7 +236,11 @@ async fn healthz(State(refrain): State<Arc<Refrain>>) -> Response {
         entries_replayed: sum(|one| one.entries),
         entries_remaining: sum(|one| one.remaining),
     };
-    let status = if is_done { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if is_done {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(health)).into_response()
 }
 
@@ -303,7 +316,12 @@ mod tests {
         let mut found = Vec::new();
         loop {
             let page = page_of(&orders, query);
-            found.push(page.orders.iter().map(|order| order.order_id.0).collect::<Vec<_>>());
+            found.push(
+                page.orders
+                    .iter()
+                    .map(|order| order.order_id.0)
+                    .collect::<Vec<_>>(),
+            );
             match page.next_cursor {
                 Some(cursor) => query.cursor = cursor,
                 None => break,

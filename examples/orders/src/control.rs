@@ -101,7 +101,11 @@ impl Journal for AcknowledgeBeforeWrite {
         at: Position,
         batch: Batch,
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let mut appends = self.waiting.appends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut appends = self
+            .waiting
+            .appends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let appended = if batch.is_empty() || appends.len() == WAITING_MAX {
             Err(AppendError::Rejected {
                 stream: stream.clone(),

@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use refrain::{
-    Channels, Outbox, Outcome, Processor, Recording, RequestReply, Settlement, Timer,
-};
+use refrain::{Channels, Outbox, Outcome, Processor, Recording, RequestReply, Settlement, Timer};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{CardNumber, Order, OrderId, OrderStatus};

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use refrain::{
-    Attempted, Delivery, Destination, Failure, Handle, Key, MemoryJournal, RedeliveryPolicy, Refrain,
+    Attempted, Delivery, Destination, Failure, Handle, Key, MemoryJournal, RedeliveryPolicy,
+    Refrain,
 };
 use refrain_core::port::BoxFuture;
 
@@ -116,7 +117,10 @@ async fn silence_is_asked_again_with_the_same_key_until_there_is_a_verdict() {
     let validator = Scripted::of(silences.chain([replied(&CardVerdict::Validated)]));
     let (_refrain, orders) = start(&MemoryJournal::new(), &validator).await;
     let stored = orders.ask(jelly_beans()).await.unwrap();
-    assert_eq!(decided(&orders, stored.order_id).await, OrderStatus::Accepted);
+    assert_eq!(
+        decided(&orders, stored.order_id).await,
+        OrderStatus::Accepted
+    );
     check_keys(&validator, "aaaaaa");
 }
 
@@ -144,7 +148,10 @@ async fn restart_rebuilds_the_orders_and_asks_nothing_that_was_answered() {
 
     // A second call would find no answer, and panic.
     let (_refrain, orders) = start(&journal, &validator).await;
-    assert_eq!(decided(&orders, stored.order_id).await, OrderStatus::Accepted);
+    assert_eq!(
+        decided(&orders, stored.order_id).await,
+        OrderStatus::Accepted
+    );
     check_keys(&validator, "a");
 }
 
@@ -167,5 +174,8 @@ async fn order_of_nothing_and_order_without_a_plausible_card_are_rejected() {
         let rejected = orders.ask(order).await.unwrap_err();
         assert!(matches!(rejected, refrain::AskError::Rejected(why) if why == expected));
     }
-    assert_eq!(orders.query(Orders::count).await.unwrap(), OrderCount::default());
+    assert_eq!(
+        orders.query(Orders::count).await.unwrap(),
+        OrderCount::default()
+    );
 }

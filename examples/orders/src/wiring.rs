@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use refrain::{
-    ChannelOptions, Delay, Handle, Journal, RedeliveryPolicy, Refrain,
-    Signal, SnapshotPolicy, Subscription,
+    ChannelOptions, Delay, Handle, Journal, RedeliveryPolicy, Refrain, Signal, SnapshotPolicy,
+    Subscription,
 };
-use refrain_journal::{FileJournal, FileSnapshots};
 use refrain_http::{HttpDestination, HttpOptions, ServeLimits, serve};
+use refrain_journal::{FileJournal, FileSnapshots};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -117,7 +117,9 @@ fn launch(flags: &ProcessorFlags) -> Result<Refrain, Box<dyn Error>> {
             &VALIDATION,
             validator,
             // Whether a card is good can be asked twice, and in any order.
-            ChannelOptions::from(policy).unordered(flags.window).without_side_effects(),
+            ChannelOptions::from(policy)
+                .unordered(flags.window)
+                .without_side_effects(),
         )
         .launch()?;
     Ok(refrain)

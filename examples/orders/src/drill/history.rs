@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use refrain::{History, Journal, Position};
-use refrain_journal::FileJournal;
 use refrain_core::port::journal::ReadError;
 use refrain_core::{CodecError, Entry, FormatError, Name};
+use refrain_journal::FileJournal;
 
 use crate::announcement::Recovered;
 use crate::domain::{OrderId, OrderStatus};
@@ -80,7 +80,9 @@ pub async fn replay(data: &Path, recoveries: &[Recovered]) -> Result<Told, Histo
     if let Some(last) = last {
         let state = history.state_at(ORDERS, Orders::default(), last).await?;
         let orders = state.orders_after(OrderId::default());
-        told.orders = orders.map(|order| (order.id, order.status.clone())).collect();
+        told.orders = orders
+            .map(|order| (order.id, order.status.clone()))
+            .collect();
     }
     Ok(told)
 }

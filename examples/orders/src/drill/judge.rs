@@ -222,8 +222,9 @@ impl Evidence {
     fn calls_during_replay(&self) -> usize {
         let ends = self.recoveries.iter();
         // Of several starts from the same position, only the last one lived to write there.
-        let ends: HashMap<u64, u64> =
-            ends.map(|start| (start.position + 1, start.ended_micros)).collect();
+        let ends: HashMap<u64, u64> = ends
+            .map(|start| (start.position + 1, start.ended_micros))
+            .collect();
         let made_by_replay = self.calls.iter().filter(|call| {
             let begun = call.epoch.and_then(|epoch| self.begun.get(&epoch));
             begun.is_some_and(|begun| {

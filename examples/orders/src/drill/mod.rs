@@ -130,7 +130,11 @@ pub async fn run(flags: DrillFlags) -> std::io::Result<ExitCode> {
         Ok((findings, place)) => (Report::of(findings, course), Some(place)),
         Err(error) => (Report::broken_off(client::chain(&error), course), None),
     };
-    let text = if flags.json { report.json() } else { report.to_string() };
+    let text = if flags.json {
+        report.json()
+    } else {
+        report.to_string()
+    };
     writeln!(std::io::stdout(), "{text}")?;
     if !report.ok {
         return Ok(ExitCode::FAILURE);
