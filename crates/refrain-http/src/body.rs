@@ -16,9 +16,9 @@ pub(crate) enum BodyError {
 }
 
 /// Reads at most `limit` bytes. A body that announces more is refused unread.
-pub(crate) async fn read<B>(body: B, limit: usize) -> Result<Bytes, BodyError>
+pub(crate) async fn read<B>(body: &mut B, limit: usize) -> Result<Bytes, BodyError>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let announced = body.size_hint().lower();
@@ -29,5 +29,22 @@ where
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge { limit }),
         Err(error) => Err(BodyError::Broken(error)),
+    }
+}
+
+/// Reads on and drops what comes, at most `limit` bytes.
+///
+/// A client that is still sending when its connection is closed may never read the refusal.
+pub(crate) async fn discard<B>(body: &mut B, limit: usize)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut left = limit;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(bytes) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The ingress: what comes in, by which identity, and what the sender is told, to the byte.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +12,7 @@ use refrain_core::port::BoxFuture;
 use refrain_core::port::asks::Asks;
 use refrain_core::port::journal::{AppendError, RejectReason};
 use refrain_core::{AskError, MessageId, Outbox, Position, Processor};
-use refrain_http::{Ingress, Problem};
+use refrain_http::{Drained, Ingress, Problem, ServeLimits};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -99,22 +101,22 @@ fn trouble(id: &MessageId, product: &str) -> Option<AskError<Refused>> {
         "overloaded" => AskError::Overloaded { processor },
         "not recorded" => AskError::NotRecorded {
             id,
-            cause: AppendError::Rejected {
+            cause: Box::new(AppendError::Rejected {
                 stream,
                 at,
                 reason: RejectReason::TooLarge {
                     bytes: 2,
                     bytes_max: 1,
                 },
-            },
+            }),
         },
         "unknown" => AskError::Unknown {
             id,
-            cause: AppendError::Unknown {
+            cause: Box::new(AppendError::Unknown {
                 stream,
                 at,
                 reason: "the disk went away".to_owned(),
-            },
+            }),
         },
         "answer gone" => AskError::AnswerGone { id },
         "not running" => AskError::NotRunning {
@@ -310,82 +312,71 @@ async fn drawn_keys_differ() {
     assert_eq!(distinct.len(), 100);
 }
 
-/// B1.3, B1.5, B1.10
-#[tokio::test]
-async fn every_refusal_has_its_problem() {
-    let rig = Rig::new();
+/// A problem of an order with the key `k`, which holds nothing beside the standard's members.
+fn refusal(status: u16, kind: &str, wait: Option<&str>, title: &str, repeat: &str) -> Seen {
     let message = json!({ "idempotency_key": "k" });
+    let body = json!({ "title": title, "message": message, "repeat": repeat });
+    problem(status, kind, wait, body)
+}
+
+/// B1.3, B1.10
+#[tokio::test]
+async fn a_message_that_may_succeed_later_is_told_to_come_again() {
+    let rig = Rig::new();
+    let (kind, title) = ("not-recorded", "the message was not recorded");
+    let not_recorded = refusal(503, kind, Some("1"), title, "safe");
+    let (kind, title) = ("outcome-unknown", "the message may have been handled");
+    let unknown = refusal(503, kind, Some("1"), title, "same-identity");
+    let (kind, title) = ("not-running", "the processor does not run");
+    let not_running = refusal(503, kind, Some("1"), title, "same-identity");
+    let rows = [
+        (
+            "overloaded",
+            refusal(503, "overloaded", Some("1"), "too busy", "safe"),
+        ),
+        ("not recorded", not_recorded),
+        ("unknown", unknown),
+        ("not running", not_running),
+    ];
+    for (product, expected) in rows {
+        assert_eq!(rig.plain(Some("k"), &order(product)).await, expected);
+    }
+}
+
+/// B1.5
+#[tokio::test]
+async fn a_message_that_will_never_succeed_is_told_so() {
+    let rig = Rig::new();
+    let (kind, title) = (
+        "not-recordable",
+        "what follows from the message cannot be recorded",
+    );
+    let invalid = refusal(500, kind, None, title, "useless");
+    let (kind, title) = (
+        "answer-gone",
+        "handled before; the answer is no longer kept",
+    );
+    let answer_gone = refusal(410, kind, None, title, "useless");
     let rows = [
         (
             "panic",
-            500,
-            "panicked",
-            None,
-            "handling the message failed",
-            "useless",
+            refusal(
+                500,
+                "panicked",
+                None,
+                "handling the message failed",
+                "useless",
+            ),
         ),
-        (
-            "invalid",
-            500,
-            "not-recordable",
-            None,
-            "what follows from the message cannot be recorded",
-            "useless",
-        ),
-        (
-            "overloaded",
-            503,
-            "overloaded",
-            Some("1"),
-            "too busy",
-            "safe",
-        ),
-        (
-            "not recorded",
-            503,
-            "not-recorded",
-            Some("1"),
-            "the message was not recorded",
-            "safe",
-        ),
-        (
-            "unknown",
-            503,
-            "outcome-unknown",
-            Some("1"),
-            "the message may have been handled",
-            "same-identity",
-        ),
-        (
-            "answer gone",
-            410,
-            "answer-gone",
-            None,
-            "handled before; the answer is no longer kept",
-            "useless",
-        ),
-        (
-            "not running",
-            503,
-            "not-running",
-            Some("1"),
-            "the processor does not run",
-            "same-identity",
-        ),
+        ("invalid", invalid),
+        ("answer gone", answer_gone),
     ];
-    for (product, status, kind, retry_after, title, repeat) in rows {
-        let body = json!({ "title": title, "message": message, "repeat": repeat });
-        let expected = problem(status, kind, retry_after, body);
+    for (product, expected) in rows {
         assert_eq!(rig.plain(Some("k"), &order(product)).await, expected);
     }
     let nothing = json!({ "product": "a", "quantity": 0 }).to_string();
-    let body = json!({
-        "title": "the message was rejected",
-        "message": message,
-        "repeat": "useless",
-        "rejection": { "reason": "nothing was ordered" },
-    });
-    let expected = problem(422, "rejected", None, body);
+    let mut expected = refusal(422, "rejected", None, "the message was rejected", "useless");
+    expected.body["rejection"] = json!({ "reason": "nothing was ordered" });
     assert_eq!(rig.plain(Some("k"), &nothing).await, expected);
 }
 
@@ -517,6 +508,46 @@ async fn a_body_beyond_the_limit_is_refused() {
     assert_eq!(rig.plain(None, &fits).await, answered(1));
 }
 
+/// The sender writes all of its body before it reads, as most do, and more than buffers hold.
+#[tokio::test]
+async fn the_sender_of_a_body_beyond_the_limit_reads_the_refusal() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let small = || {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(16 * 1024).unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket
+    };
+    let accepting = small();
+    accepting.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = accepting.listen(8).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let router = Rig::new().ingress.into_router();
+    let serving = refrain_http::serve(listener, router, ServeLimits::default(), async {
+        let _ = stopped.await;
+    });
+    let sending = async {
+        let mut tcp = small().connect(address).await.unwrap();
+        let head = "POST /orders HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+        let body = vec![b' '; 3 * 1024 * 1024];
+        let length = body.len();
+        let head = format!("{head}connection: close\r\ncontent-length: {length}\r\n\r\n");
+        tcp.write_all(head.as_bytes()).await.unwrap();
+        tcp.write_all(&body).await.unwrap();
+        let mut response = String::new();
+        tcp.read_to_string(&mut response).await.unwrap();
+        assert!(
+            response.starts_with("HTTP/1.1 413 Payload Too Large\r\n"),
+            "{response}"
+        );
+        stop.send(()).unwrap();
+    };
+    let (drained, ()) = tokio::join!(serving, sending);
+    assert_eq!(drained, Drained::Whole);
+}
+
 #[tokio::test]
 async fn an_event_that_breaks_the_specification_is_told_how() {
     let rig = Rig::new();
@@ -623,13 +654,21 @@ async fn each_event_of_a_batch_is_answered_on_its_own_and_in_order() {
     let body = json!({ "title": "too busy", "message": message, "repeat": "safe" });
     let inner = problem(503, "overloaded", None, body).body;
     assert_eq!(seen.body, json!([{ "status": 503, "problem": inner }]));
+}
 
-    let many = Value::from(vec![json!(0); 600]);
-    assert_eq!(rig.batched(&many).await.body.as_array().unwrap().len(), 600);
+/// B1.2
+#[tokio::test]
+async fn a_large_batch_is_asked_in_order_and_a_larger_one_not_at_all() {
+    let rig = Rig::new();
     let rig = Rig {
-        ingress: rig.ingress.body_bytes_max(10_000),
+        ingress: rig.ingress.body_bytes_max(200_000),
         ..rig
     };
+    let many: Vec<Value> = (0..1024).map(|id| event(&id.to_string(), "a")).collect();
+    assert_eq!(rig.batched(&Value::from(many)).await.status, 200);
+    let expected: Vec<String> = (0..1024).map(|id| format!("/tills/1/{id}")).collect();
+    assert_eq!(rig.asked(), expected);
+
     let more = Value::from(vec![json!(0); 1025]);
     let body = json!({
         "title": "the batch has too many events", "repeat": "useless",

@@ -1,5 +1,41 @@
 //! The embedded journal of Refrain: segments in a directory, and a journal in memory for tests.
+//!
+//! [`FileJournal`] keeps named streams of entries in the files of one directory, for one writing
+//! process at a time. An append is acknowledged when it survives a loss of power; what is not yet
+//! durable is never shown. [`JournalReader`] reads the same directory from other processes, and
+//! [`FileSnapshots`] keeps snapshots in another one.
+//!
+//! `docs/journal-format.md` describes every byte, and argues why no crash loses what was
+//! acknowledged. [`Disk`] is the seam below which tests and simulations replace the file system.
 
+mod completion;
+mod cursor;
+mod error;
+mod format;
+mod index;
+mod journal;
+mod keeper;
+mod log;
+mod mark;
 mod memory;
+mod names;
+mod options;
+mod queue;
+mod read_side;
+mod reader;
+mod readers;
+mod recovery;
+mod scan;
+mod segment;
+mod snapshots;
+mod storage;
+mod threads;
+mod writer;
 
+pub use error::OpenError;
+pub use journal::FileJournal;
 pub use memory::{AppendFault, MemoryJournal, MemorySnapshots};
+pub use options::JournalOptions;
+pub use reader::JournalReader;
+pub use snapshots::FileSnapshots;
+pub use storage::{Access, Disk, DiskFile, DiskLock, FileSystem};

@@ -32,7 +32,10 @@ pub use refrain_core::{
     Position, Processor, Recording, RedeliveryPolicy, Remember, RequestReply, Settlement,
     SideEffects, StopReason, Timer, Timestamp, UpcastError,
 };
-pub use refrain_journal::{MemoryJournal, MemorySnapshots};
+pub use refrain_journal::{
+    FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal, MemorySnapshots,
+    OpenError,
+};
 pub use relay::Relay;
 pub use runtime::Refrain;
 pub use signal::{Signal, Subscription};

@@ -197,7 +197,7 @@ impl HttpDestination {
         &self,
         delivery: &Delivery,
         headers: &HeaderMap,
-        body: Incoming,
+        mut body: Incoming,
         deadline: Instant,
     ) -> Attempted {
         let payload = self.options.payload;
@@ -207,7 +207,7 @@ impl HttpDestination {
             Replies::Read if is_encoded(headers) => {
                 return failed("the reply is compressed, which was not asked for".to_owned());
             }
-            Replies::Read => timeout_at(deadline, body::read(body, limit)).await,
+            Replies::Read => timeout_at(deadline, body::read(&mut body, limit)).await,
         };
         match bytes {
             Ok(Ok(bytes)) => match payload.reply(delivery.encoding, &bytes) {
@@ -271,9 +271,14 @@ fn failed(error: String) -> Attempted {
 }
 
 /// What the destination said with its failure, as far as it comes soon.
-async fn words(verdict: Verdict, status: StatusCode, body: Incoming, deadline: Instant) -> String {
+async fn words(
+    verdict: Verdict,
+    status: StatusCode,
+    mut body: Incoming,
+    deadline: Instant,
+) -> String {
     let soon = deadline.min(Instant::now() + FAILURE_WORDS_MAX);
-    let said = match timeout_at(soon, body::read(body, FAILURE_BYTES_MAX)).await {
+    let said = match timeout_at(soon, body::read(&mut body, FAILURE_BYTES_MAX)).await {
         Ok(Ok(said)) => said,
         Ok(Err(BodyError::TooLarge { .. } | BodyError::Broken(_))) | Err(_) => Bytes::new(),
     };

@@ -145,6 +145,9 @@ fn reply_by_structure(stored: Encoding, body: &Bytes) -> Result<Bytes, String> {
     if body.is_empty() {
         return encode(stored, &());
     }
+    if stored == Encoding::Json {
+        return Ok(body.clone());
+    }
     let reply: Value = decode(Encoding::Json, body)?;
     encode(stored, &Structure(&reply))
 }

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use futures_util::future::join_all;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Request, StatusCode};
@@ -19,6 +20,9 @@ use crate::cloudevents::{CloudEvent, EventError};
 
 /// Events of one batch.
 const BATCH_EVENTS_MAX: usize = 1024;
+
+/// Bytes of a body that is too large which are still taken, so that its sender reads why.
+const DISCARD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A message that can be asked.
 struct Submission<M> {
@@ -38,9 +42,7 @@ impl<P: Processor> Ingress<P> {
             let detail = format!("the content encoding {encoding:?} is not taken");
             return Err(Kind::UnsupportedMediaType.problem().detail(detail));
         }
-        let body = body::read(body, self.body_bytes_max)
-            .await
-            .map_err(unread)?;
+        let body = self.read(body).await?;
         let submission = match mode {
             Mode::Plain => self.plain(&head.headers, &body)?,
             Mode::Binary => self.event_of(CloudEvent::from_binary(&head.headers, &body))?,
@@ -49,6 +51,16 @@ impl<P: Processor> Ingress<P> {
         };
         let (_, status, answer) = self.ask(submission).await?;
         Ok(json_response(status, &answer))
+    }
+
+    async fn read(&self, mut body: Body) -> Result<Bytes, Problem> {
+        match body::read(&mut body, self.body_bytes_max).await {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => {
+                body::discard(&mut body, DISCARD_BYTES_MAX).await;
+                Err(unread(error))
+            }
+        }
     }
 
     /// A message that a plain request carries.

@@ -34,123 +34,97 @@ pub(super) enum Kind {
 impl Kind {
     /// A problem of this kind, without its occurrence.
     pub(super) fn problem(self) -> Problem {
-        let (status, name, title, repeat) = self.row();
-        Problem::new(status, &format!("{TYPES}{name}"), title).repeat(repeat)
+        let kind = format!("{TYPES}{}", self.name());
+        Problem::new(self.status(), &kind, self.title()).repeat(self.repeat())
     }
 
-    fn row(self) -> (StatusCode, &'static str, &'static str, Repeat) {
-        use Repeat::{Safe, SameIdentity, Useless};
-        use StatusCode as S;
+    fn status(self) -> StatusCode {
         match self {
-            Kind::BodyTooLarge => (
-                S::PAYLOAD_TOO_LARGE,
-                "body-too-large",
-                "the body is too large",
-                Useless,
-            ),
-            Kind::BodyIncomplete => (
-                S::BAD_REQUEST,
-                "body-incomplete",
-                "the body did not come whole",
-                Safe,
-            ),
-            Kind::UnsupportedMediaType => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "the content type is not supported",
-                Useless,
-            ),
-            Kind::InvalidJson => (
-                S::BAD_REQUEST,
-                "invalid-json",
-                "the message cannot be read",
-                Useless,
-            ),
-            Kind::InvalidKey => (
-                S::BAD_REQUEST,
-                "invalid-key",
-                "the Idempotency-Key cannot be used",
-                Useless,
-            ),
-            Kind::InvalidIdentity => (
-                S::BAD_REQUEST,
-                "invalid-identity",
-                "the identity cannot be used",
-                Useless,
-            ),
-            Kind::InvalidEvent => (
-                S::BAD_REQUEST,
-                "invalid-event",
-                "this is not a CloudEvent",
-                Useless,
-            ),
-            Kind::MissingAttribute => (
-                S::BAD_REQUEST,
-                "missing-attribute",
-                "the CloudEvent lacks an attribute",
-                Useless,
-            ),
-            Kind::UnsupportedVersion => (
-                S::BAD_REQUEST,
-                "unsupported-specversion",
-                "this version of CloudEvents is not supported",
-                Useless,
-            ),
-            Kind::UnknownEventType => (
-                S::UNPROCESSABLE_ENTITY,
-                "unknown-event-type",
-                "events of this type are not taken here",
-                Useless,
-            ),
-            Kind::TooManyEvents => (
-                S::PAYLOAD_TOO_LARGE,
-                "too-many-events",
-                "the batch has too many events",
-                Useless,
-            ),
-            Kind::Rejected => (
-                S::UNPROCESSABLE_ENTITY,
-                "rejected",
-                "the message was rejected",
-                Useless,
-            ),
-            Kind::AnswerGone => (
-                S::GONE,
-                "answer-gone",
-                "handled before; the answer is no longer kept",
-                Useless,
-            ),
-            Kind::Panicked => (
-                S::INTERNAL_SERVER_ERROR,
-                "panicked",
-                "handling the message failed",
-                Useless,
-            ),
-            Kind::NotRecordable => (
-                S::INTERNAL_SERVER_ERROR,
-                "not-recordable",
-                "what follows from the message cannot be recorded",
-                Useless,
-            ),
-            Kind::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "too busy", Safe),
-            Kind::NotRecorded => (
-                S::SERVICE_UNAVAILABLE,
-                "not-recorded",
-                "the message was not recorded",
-                Safe,
-            ),
-            Kind::OutcomeUnknown => (
-                S::SERVICE_UNAVAILABLE,
-                "outcome-unknown",
-                "the message may have been handled",
-                SameIdentity,
-            ),
-            Kind::NotRunning => (
-                S::SERVICE_UNAVAILABLE,
-                "not-running",
-                "the processor does not run",
-                SameIdentity,
-            ),
+            Kind::BodyIncomplete
+            | Kind::InvalidJson
+            | Kind::InvalidKey
+            | Kind::InvalidIdentity
+            | Kind::InvalidEvent
+            | Kind::MissingAttribute
+            | Kind::UnsupportedVersion => StatusCode::BAD_REQUEST,
+            Kind::AnswerGone => StatusCode::GONE,
+            Kind::BodyTooLarge | Kind::TooManyEvents => StatusCode::PAYLOAD_TOO_LARGE,
+            Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Kind::UnknownEventType | Kind::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Panicked | Kind::NotRecordable => StatusCode::INTERNAL_SERVER_ERROR,
+            Kind::Overloaded | Kind::NotRecorded | Kind::OutcomeUnknown | Kind::NotRunning => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+
+    fn repeat(self) -> Repeat {
+        match self {
+            Kind::BodyIncomplete | Kind::Overloaded | Kind::NotRecorded => Repeat::Safe,
+            Kind::OutcomeUnknown | Kind::NotRunning => Repeat::SameIdentity,
+            Kind::BodyTooLarge
+            | Kind::UnsupportedMediaType
+            | Kind::InvalidJson
+            | Kind::InvalidKey
+            | Kind::InvalidIdentity
+            | Kind::InvalidEvent
+            | Kind::MissingAttribute
+            | Kind::UnsupportedVersion
+            | Kind::UnknownEventType
+            | Kind::TooManyEvents
+            | Kind::Rejected
+            | Kind::AnswerGone
+            | Kind::Panicked
+            | Kind::NotRecordable => Repeat::Useless,
+        }
+    }
+
+    /// The end of the problem's type: senders' code may depend on it, so it never changes.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::BodyTooLarge => "body-too-large",
+            Kind::BodyIncomplete => "body-incomplete",
+            Kind::UnsupportedMediaType => "unsupported-media-type",
+            Kind::InvalidJson => "invalid-json",
+            Kind::InvalidKey => "invalid-key",
+            Kind::InvalidIdentity => "invalid-identity",
+            Kind::InvalidEvent => "invalid-event",
+            Kind::MissingAttribute => "missing-attribute",
+            Kind::UnsupportedVersion => "unsupported-specversion",
+            Kind::UnknownEventType => "unknown-event-type",
+            Kind::TooManyEvents => "too-many-events",
+            Kind::Rejected => "rejected",
+            Kind::AnswerGone => "answer-gone",
+            Kind::Panicked => "panicked",
+            Kind::NotRecordable => "not-recordable",
+            Kind::Overloaded => "overloaded",
+            Kind::NotRecorded => "not-recorded",
+            Kind::OutcomeUnknown => "outcome-unknown",
+            Kind::NotRunning => "not-running",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Kind::BodyTooLarge => "the body is too large",
+            Kind::BodyIncomplete => "the body did not come whole",
+            Kind::UnsupportedMediaType => "the content type is not supported",
+            Kind::InvalidJson => "the message cannot be read",
+            Kind::InvalidKey => "the Idempotency-Key cannot be used",
+            Kind::InvalidIdentity => "the identity cannot be used",
+            Kind::InvalidEvent => "this is not a CloudEvent",
+            Kind::MissingAttribute => "the CloudEvent lacks an attribute",
+            Kind::UnsupportedVersion => "this version of CloudEvents is not supported",
+            Kind::UnknownEventType => "events of this type are not taken here",
+            Kind::TooManyEvents => "the batch has too many events",
+            Kind::Rejected => "the message was rejected",
+            Kind::AnswerGone => "handled before; the answer is no longer kept",
+            Kind::Panicked => "handling the message failed",
+            Kind::NotRecordable => "what follows from the message cannot be recorded",
+            Kind::Overloaded => "too busy",
+            Kind::NotRecorded => "the message was not recorded",
+            Kind::OutcomeUnknown => "the message may have been handled",
+            Kind::NotRunning => "the processor does not run",
         }
     }
 }

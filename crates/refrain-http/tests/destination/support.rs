@@ -38,6 +38,8 @@ pub(crate) fn delivery(request: &impl Serialize) -> Delivery {
 /// What the server does once it has read a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
+    /// Replies with the request's body and waits for the next request.
+    Echo,
     /// Sends these bytes and waits for the next request.
     Send(Vec<u8>),
     /// Sends these bytes and closes in good order.
@@ -53,9 +55,12 @@ pub(crate) enum Act {
 /// A server on loopback that follows a script: one act a request, the last one for all that follow.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    script: Script,
     seen: Arc<Mutex<Seen>>,
     _serving: JoinSet<()>,
 }
+
+type Script = Arc<Mutex<VecDeque<Act>>>;
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -70,16 +75,17 @@ impl Server {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut serving = JoinSet::new();
         let script = Arc::new(Mutex::new(VecDeque::from(script)));
-        let witness = Arc::clone(&seen);
+        let (acts, witness) = (Arc::clone(&script), Arc::clone(&seen));
         serving.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((tcp, _)) = listener.accept().await {
                 witness.lock().unwrap().connections += 1;
-                connections.spawn(converse(tcp, Arc::clone(&script), Arc::clone(&witness)));
+                connections.spawn(converse(tcp, Arc::clone(&acts), Arc::clone(&witness)));
             }
         });
         Server {
             address,
+            script,
             seen,
             _serving: serving,
         }
@@ -88,6 +94,11 @@ impl Server {
     /// A server that answers each request with this status, these headers and this body.
     pub(crate) async fn answering(status: &str, headers: &str, body: &str) -> Server {
         Server::start(vec![Act::Send(response(status, headers, body))]).await
+    }
+
+    /// Follows this script from now on.
+    pub(crate) fn direct(&self, script: Vec<Act>) {
+        *self.script.lock().unwrap() = VecDeque::from(script);
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -109,8 +120,9 @@ pub(crate) fn response(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}\r\n{body}").into_bytes()
 }
 
-async fn converse(mut tcp: TcpStream, script: Arc<Mutex<VecDeque<Act>>>, seen: Arc<Mutex<Seen>>) {
+async fn converse(mut tcp: TcpStream, script: Script, seen: Arc<Mutex<Seen>>) {
     while let Some(request) = read_request(&mut tcp).await {
+        let body = body_of(&request).to_owned();
         seen.lock().unwrap().requests.push(request);
         let act = {
             let mut script = script.lock().unwrap();
@@ -121,6 +133,12 @@ async fn converse(mut tcp: TcpStream, script: Arc<Mutex<VecDeque<Act>>>, seen: A
             act
         };
         match act {
+            Act::Echo => {
+                // The client may be gone: a delivery can be dropped at any moment.
+                if tcp.write_all(&response("200 OK", "", &body)).await.is_err() {
+                    return;
+                }
+            }
             Act::Send(bytes) => tcp.write_all(&bytes).await.unwrap(),
             Act::SendAndClose(bytes) => {
                 let _ = tcp.write_all(&bytes).await;
@@ -141,6 +159,11 @@ async fn converse(mut tcp: TcpStream, script: Arc<Mutex<VecDeque<Act>>>, seen: A
             }
         }
     }
+}
+
+/// The body of a request as text.
+pub(crate) fn body_of(request: &str) -> &str {
+    request.split_once("\r\n\r\n").unwrap().1
 }
 
 /// One request as text, its length taken from `content-length`.

@@ -1,0 +1,40 @@
+//! Bytes to types and back, and nothing else: `docs/journal-format.md` as code.
+//!
+//! Little-endian, fixed width, checksum before meaning. Every function here is total: any bytes
+//! give a value or `None`, never a panic. What is checked against the rest of the journal (numbers,
+//! chains, positions) is checked by the callers.
+
+pub(crate) mod frame;
+pub(crate) mod mark;
+pub(crate) mod record;
+pub(crate) mod segment_header;
+pub(crate) mod segment_index;
+
+/// The version that this program writes, and the only one it reads. 0 may change without notice.
+pub(crate) const VERSION: u32 = 0;
+
+/// Why stored bytes have no meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// They are not what was written.
+    Damaged,
+    /// They are whole, and of a version that this program does not know.
+    Version(u32),
+}
+
+/// The four bytes of `bytes` at `at` as a number; `None` past the end.
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let field = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_le_bytes(field.try_into().ok()?))
+}
+
+/// The eight bytes of `bytes` at `at` as a number; `None` past the end.
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    let field = bytes.get(at..at.checked_add(8)?)?;
+    Some(u64::from_le_bytes(field.try_into().ok()?))
+}
+
+/// A count of bytes that is known to stay below 4 GiB, as it is written.
+pub(crate) fn written(count: usize) -> u32 {
+    u32::try_from(count).expect("segments and what is in them stay below 4 GiB")
+}

@@ -1,0 +1,269 @@
+//! The journal as its users see it: opens a directory, owns the threads, implements the port.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use refrain_core::port::BoxFuture;
+use refrain_core::port::journal::{
+    AppendError, Batch, Cursor, Durability, Journal, ReadError, RejectReason,
+};
+use refrain_core::{Name, Position};
+
+use crate::error::OpenError;
+use crate::keeper::{Housekeeping, Keeper};
+use crate::log::Log;
+use crate::options::{JournalOptions, Settings};
+use crate::queue::Queue;
+use crate::read_side::ReadSide;
+use crate::recovery::{Recovered, recover};
+use crate::storage::{Disk, DiskLock, FileSystem};
+use crate::threads::Threads;
+use crate::writer::Writer;
+
+/// The file that whoever writes holds a lock on.
+const LOCK_FILE: &str = "lock";
+
+/// A journal in a directory, open for writing by this process alone.
+///
+/// Acknowledged appends survive a loss of power. After a failed write or sync the journal takes
+/// nothing more until it is opened again. Dropping it writes what was submitted and ends its
+/// threads, which takes as long as that does.
+///
+/// ```
+/// use refrain_core::port::journal::{Batch, Journal};
+/// use refrain_core::{Name, Position};
+/// use refrain_journal::FileJournal;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("orders-data");
+/// let journal = FileJournal::open(path)?;
+/// let orders = Name::new("orders")?;
+/// let mut batch = Batch::default();
+/// batch.push(b"submitted");
+/// journal.append(&orders, Position::FIRST, batch).await?;
+///
+/// let mut cursor = journal.read(&orders, Position::FIRST).await?;
+/// let chunk = cursor.next().await?.expect("one entry was appended");
+/// assert_eq!(chunk.entry(Position::FIRST).unwrap(), "submitted");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct FileJournal {
+    queue: Arc<Queue>,
+    keeper: Arc<Keeper>,
+    read_side: Arc<ReadSide>,
+    writer: Threads,
+    housekeeping: Threads,
+    readers: Threads,
+    /// Given back last, when nothing writes any more.
+    _lock: Box<dyn DiskLock>,
+}
+
+impl FileJournal {
+    /// Opens the journal in the directory `dir`, making both if need be.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed when stored bytes are damaged.
+    pub fn open(dir: impl AsRef<Path>) -> Result<FileJournal, OpenError> {
+        FileJournal::open_with(dir, JournalOptions::default())
+    }
+
+    /// As [`FileJournal::open`], with `options`.
+    ///
+    /// # Errors
+    /// [`OpenError`], also when an option cannot be used.
+    pub fn open_with(
+        dir: impl AsRef<Path>,
+        options: JournalOptions,
+    ) -> Result<FileJournal, OpenError> {
+        FileJournal::open_on(Arc::new(FileSystem), dir, options)
+    }
+
+    /// As [`FileJournal::open_with`], on another disk than the operating system's.
+    ///
+    /// # Errors
+    /// [`OpenError`], also when an option cannot be used.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: impl AsRef<Path>,
+        options: JournalOptions,
+    ) -> Result<FileJournal, OpenError> {
+        let dir = dir.as_ref().to_path_buf();
+        let settings = options.check()?;
+        disk.create_dir(&dir).map_err(OpenError::io(&dir))?;
+        let lock = lock(disk.as_ref(), &dir)?;
+        let recovered = recover(disk.as_ref(), &dir, &settings)?;
+        FileJournal::start(disk, &dir, &settings, recovered, lock).map_err(OpenError::io(&dir))
+    }
+
+    /// Starts the threads. When one cannot be started, those before it end again.
+    fn start(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        settings: &Settings,
+        recovered: Recovered,
+        lock: Box<dyn DiskLock>,
+    ) -> io::Result<FileJournal> {
+        let nexts = recovered.index.nexts();
+        let mark = *recovered.mark.last();
+        let next_segment = mark.end.segment + 1;
+        let keeper = Keeper::new(next_segment, recovered.spare, recovered.unindexed);
+        let keeper = Arc::new(keeper);
+        let dir = dir.to_path_buf();
+        let read_side = ReadSide::new(Arc::clone(&disk), dir.clone(), recovered.index);
+        let read_side = Arc::new(read_side);
+        let queue = Arc::new(Queue::new(settings, Arc::clone(&read_side.names), nexts));
+        let log = Log::new(
+            recovered.tail,
+            recovered.start,
+            recovered.mark,
+            Arc::clone(&keeper),
+        );
+        let writer = Writer::new(
+            log,
+            Arc::clone(&queue),
+            Arc::clone(&read_side),
+            Arc::clone(&keeper),
+            settings.mark_sync_idle,
+        );
+        let housekeeping = Housekeeping {
+            disk,
+            dir,
+            keeper: Arc::clone(&keeper),
+            queue: Arc::clone(&queue),
+            read_side: Arc::clone(&read_side),
+            identity: mark.identity,
+            epoch: mark.epoch,
+            segment_bytes: settings.segment_bytes,
+        };
+        let mut journal = FileJournal {
+            queue,
+            keeper,
+            read_side,
+            writer: Threads::default(),
+            housekeeping: Threads::default(),
+            readers: Threads::default(),
+            _lock: lock,
+        };
+        let readers = Arc::clone(&journal.read_side.readers);
+        readers.start(settings.reader_threads, &mut journal.readers)?;
+        journal
+            .housekeeping
+            .start("refrain-keep", move || housekeeping.run())?;
+        journal
+            .writer
+            .start("refrain-write", move || writer.run())?;
+        Ok(journal)
+    }
+
+    /// The rejected append may have been the last straw: look whether there is room again.
+    fn noticed(&self, error: AppendError) -> AppendError {
+        let is_full = matches!(
+            error,
+            AppendError::Rejected {
+                reason: RejectReason::Full,
+                ..
+            }
+        );
+        if is_full && self.keeper.has_spare() {
+            self.queue.resume();
+        }
+        error
+    }
+}
+
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {
+    let path = dir.join(LOCK_FILE);
+    disk.lock(&path).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let dir = dir.to_path_buf();
+            return OpenError::Locked { dir };
+        }
+        OpenError::io(&path)(error)
+    })
+}
+
+impl Drop for FileJournal {
+    /// Writes what was submitted, then ends the threads in the order in which they need each other.
+    fn drop(&mut self) {
+        self.queue.close();
+        self.writer.join();
+        self.keeper.end();
+        self.housekeeping.join();
+        self.read_side.readers.end();
+        self.readers.join();
+    }
+}
+
+impl Journal for FileJournal {
+    fn append(
+        &self,
+        stream: &Name,
+        at: Position,
+        batch: Batch,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let count = batch.len() as u64;
+        match self.queue.append(stream, at, batch) {
+            Ok(submitted) => Box::pin(async move {
+                submitted.await?;
+                Ok(at.plus(count - 1))
+            }),
+            Err(error) => Box::pin(std::future::ready(Err(self.noticed(error)))),
+        }
+    }
+
+    fn read(
+        &self,
+        stream: &Name,
+        from: Position,
+    ) -> BoxFuture<'_, Result<Box<dyn Cursor>, ReadError>> {
+        Box::pin(std::future::ready(self.read_side.read(stream, from)))
+    }
+
+    fn follow(
+        &self,
+        stream: &Name,
+        from: Position,
+    ) -> BoxFuture<'_, Result<Box<dyn Cursor>, ReadError>> {
+        Box::pin(std::future::ready(self.read_side.follow(stream, from)))
+    }
+
+    fn head(&self, stream: &Name) -> BoxFuture<'_, Result<Option<Position>, ReadError>> {
+        Box::pin(std::future::ready(Ok(self.read_side.head(stream))))
+    }
+
+    fn first(&self, stream: &Name) -> BoxFuture<'_, Result<Option<Position>, ReadError>> {
+        Box::pin(std::future::ready(Ok(self.read_side.first(stream))))
+    }
+
+    fn streams(
+        &self,
+        prefix: &str,
+        after: Option<&Name>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Name>, ReadError>> {
+        let names = self.read_side.index().list(prefix, after, limit);
+        Box::pin(std::future::ready(Ok(names)))
+    }
+
+    fn forget(&self, stream: &Name, below: Position) -> BoxFuture<'_, Result<(), AppendError>> {
+        let (first, _) = self.read_side.bounds(stream);
+        match self.queue.forget(stream, below, first) {
+            Ok(Some(submitted)) => Box::pin(submitted),
+            Ok(None) => Box::pin(std::future::ready(Ok(()))),
+            Err(error) => Box::pin(std::future::ready(Err(self.noticed(error)))),
+        }
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Power
+    }
+
+    fn entry_bytes_max(&self) -> usize {
+        self.queue.entry_bytes_max()
+    }
+}

@@ -1,0 +1,281 @@
+//! The end of the log: builds frames, writes and syncs them, and moves on to the next segment.
+//!
+//! Invariants: a frame is written only once the one before it is durable, and lies in one segment.
+//! After any error nothing more is written. The log does not know who waits for what; that is the
+//! writer's part.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader};
+use crate::format::mark::{End, Mark};
+use crate::format::record::{self, Declaration};
+use crate::format::segment_header::SegmentHeader;
+use crate::format::segment_index::Span;
+use crate::keeper::{Keeper, NoSpare};
+use crate::mark::MarkFile;
+use crate::queue::{Birth, Pending, Work};
+use crate::scan::{Item, Scan};
+use crate::segment::Segment;
+
+/// Bytes of records beyond which a frame takes no further append. One sync costs as much as
+/// writing a few hundred KiB, so larger frames gain nothing.
+const FRAME_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// The log, at its end.
+#[derive(Debug)]
+pub(crate) struct Log {
+    tail: Segment,
+    /// Where the first frame of this segment starts.
+    start: End,
+    end: End,
+    epoch: u64,
+    mark: MarkFile,
+    keeper: Arc<Keeper>,
+    frame: Vec<u8>,
+    /// The records of the last frame, for the index.
+    items: Vec<Item>,
+}
+
+/// A segment was filled: what it covers, and the header of its successor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rotation {
+    pub(crate) span: Span,
+    pub(crate) next: SegmentHeader,
+}
+
+/// Why nothing was written, or perhaps something was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// There is no room and nothing happened.
+    #[error("the medium is full")]
+    Full,
+    /// Something may have happened; nothing more may.
+    #[error("{path}: {source}")]
+    Failed { path: String, source: io::Error },
+    /// The next segment could not be made; nothing more may happen.
+    #[error("{0}")]
+    NoSegment(String),
+}
+
+impl WriteError {
+    fn failed(path: &Path) -> impl FnOnce(io::Error) -> WriteError {
+        move |source| WriteError::Failed {
+            path: path.display().to_string(),
+            source,
+        }
+    }
+}
+
+impl Log {
+    /// Goes on behind what `mark` covers, which is the end of the log in `tail`. `start` is the
+    /// first frame of that segment.
+    pub(crate) fn new(tail: Segment, start: End, mark: MarkFile, keeper: Arc<Keeper>) -> Log {
+        let Mark { end, epoch, .. } = *mark.last();
+        assert_eq!(end.segment, tail.header.number, "the mark names the end");
+        Log {
+            tail,
+            start,
+            end,
+            epoch,
+            mark,
+            keeper,
+            frame: Vec::new(),
+            items: Vec::new(),
+        }
+    }
+
+    /// Whether an append of `record_bytes` fits what is left of the segment, alone in a frame.
+    fn has_room(&self, record_bytes: usize) -> bool {
+        let left = self.tail.header.segment_bytes - self.end.offset;
+        FRAME_HEADER_BYTES + record_bytes <= left as usize
+    }
+
+    /// Moves on to the spare segment when what comes next, of `record_bytes`, does not fit any
+    /// more. Nothing is made or synced here.
+    pub(crate) fn make_room(
+        &mut self,
+        record_bytes: usize,
+    ) -> Result<Option<Rotation>, WriteError> {
+        if self.has_room(record_bytes) {
+            return Ok(None);
+        }
+        let spare = self.keeper.take_spare().map_err(|reason| match reason {
+            NoSpare::Full => WriteError::Full,
+            NoSpare::Failed(reason) => WriteError::NoSegment(reason),
+        })?;
+        let number = self.end.segment + 1;
+        assert_eq!(spare.header.number, number, "segments have no gaps");
+        let rotation = Rotation {
+            span: self.span(),
+            next: spare.header,
+        };
+        self.start = Scan::start_of(number, self.end.frame, self.end.chain);
+        self.end = self.start;
+        self.tail = spare;
+        assert!(
+            self.has_room(record_bytes),
+            "sizes are checked when appends are submitted"
+        );
+        Ok(Some(rotation))
+    }
+
+    fn span(&self) -> Span {
+        Span {
+            first_frame: self.start.frame,
+            first_chain: self.start.chain,
+            next_frame: self.end.frame,
+            next_chain: self.end.chain,
+            epoch: self.epoch,
+            end: self.end.offset,
+        }
+    }
+
+    /// Writes as many of `pendings` as one frame takes, at least one, and says how many. They are
+    /// durable then, and the mark says so; [`Log::items`] holds their records.
+    pub(crate) fn write(&mut self, pendings: &[Pending]) -> Result<usize, WriteError> {
+        let mut digest = self.begin();
+        let mut body_bytes = 0;
+        let mut count = 0;
+        for pending in pendings {
+            let record_bytes = pending.record_bytes();
+            let is_full = body_bytes + record_bytes > FRAME_BODY_BYTES;
+            if count > 0 && (is_full || !self.has_room(body_bytes + record_bytes)) {
+                break;
+            }
+            self.encode(pending, &mut digest);
+            body_bytes += record_bytes;
+            count += 1;
+        }
+        self.finish(digest)?;
+        Ok(count)
+    }
+
+    /// Declares streams anew, as they are at this end of the log.
+    pub(crate) fn declare(&mut self, declarations: &[Declaration]) -> Result<(), WriteError> {
+        let mut digest = self.begin();
+        for declaration in declarations {
+            self.encode_declaration(declaration, &mut digest);
+        }
+        self.finish(digest)
+    }
+
+    /// Lets go of the segments below `first`: afterwards nothing looks for them any more.
+    pub(crate) fn retire(&mut self, first: u64) -> Result<(), WriteError> {
+        let mark = Mark {
+            first_segment: first,
+            ..*self.mark.last()
+        };
+        let settled = self.mark.settle(mark);
+        settled.map_err(WriteError::failed(self.mark.path()))
+    }
+
+    /// The oldest kept segment.
+    pub(crate) fn first_segment(&self) -> u64 {
+        self.mark.last().first_segment
+    }
+
+    /// Makes the durable mark survive a loss of power.
+    pub(crate) fn sync_mark(&mut self) -> Result<(), WriteError> {
+        if self.mark.is_synced() {
+            return Ok(());
+        }
+        let synced = self.mark.sync();
+        synced.map_err(WriteError::failed(self.mark.path()))
+    }
+
+    /// Whether the durable mark survives a loss of power.
+    pub(crate) fn is_mark_synced(&self) -> bool {
+        self.mark.is_synced()
+    }
+
+    /// The records of the last frame that was written.
+    pub(crate) fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    fn begin(&mut self) -> u32 {
+        self.items.clear();
+        self.frame.clear();
+        self.frame.resize(FRAME_HEADER_BYTES, 0);
+        self.tail.salt
+    }
+
+    fn encode(&mut self, pending: &Pending, digest: &mut u32) {
+        match &pending.work {
+            Work::Append { batch, birth } => {
+                let stream = pending.stream;
+                let first = pending.at.get();
+                if *birth == Birth::New {
+                    let declaration = Declaration {
+                        stream,
+                        name: pending.name.clone(),
+                        first,
+                        next: first,
+                    };
+                    self.encode_declaration(&declaration, digest);
+                }
+                for (position, entry) in (first..).zip(batch.entries()) {
+                    let offset = self.next_offset();
+                    let salt = self.tail.salt;
+                    let checksum =
+                        record::encode_entry(salt, stream, position, entry, &mut self.frame);
+                    *digest = crc32c::crc32c_append(*digest, &checksum.to_le_bytes());
+                    self.items.push(Item::Entry {
+                        stream,
+                        position,
+                        offset,
+                    });
+                }
+            }
+            Work::Forget(declaration) => self.encode_declaration(declaration, digest),
+        }
+    }
+
+    fn encode_declaration(&mut self, declaration: &Declaration, digest: &mut u32) {
+        let checksum = declaration.encode(self.tail.salt, &mut self.frame);
+        *digest = crc32c::crc32c_append(*digest, &checksum.to_le_bytes());
+        self.items.push(Item::Stream(declaration.clone()));
+    }
+
+    /// Where in the segment the next record will lie.
+    fn next_offset(&self) -> u32 {
+        self.end.offset + crate::format::written(self.frame.len())
+    }
+
+    /// One write, one sync, one move of the mark.
+    fn finish(&mut self, digest: u32) -> Result<(), WriteError> {
+        let header = FrameHeader {
+            number: self.end.frame,
+            epoch: self.epoch,
+            chain: self.end.chain,
+            digest,
+            body_bytes: crate::format::written(self.frame.len() - FRAME_HEADER_BYTES),
+            records: crate::format::written(self.items.len()),
+        };
+        let head = self
+            .frame
+            .first_chunk_mut()
+            .expect("a frame starts with its header");
+        let checksum = header.encode(self.tail.salt, head);
+        let offset = u64::from(self.end.offset);
+        let end = self.next_offset();
+        assert!(
+            end <= self.tail.header.segment_bytes,
+            "a frame lies in one segment"
+        );
+        let file = self.tail.file.as_ref();
+        crate::storage::write_all_at(file, &self.frame, offset)
+            .and_then(|()| file.sync_data())
+            .map_err(WriteError::failed(&self.tail.path))?;
+        self.end = End {
+            segment: self.end.segment,
+            offset: end,
+            frame: self.end.frame + 1,
+            chain: checksum,
+        };
+        let advanced = self.mark.advance(self.end);
+        advanced.map_err(WriteError::failed(self.mark.path()))
+    }
+}

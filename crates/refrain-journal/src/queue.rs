@@ -1,0 +1,469 @@
+//! What waits to be written: bounded, checked against each stream's next position, in order.
+//!
+//! Invariants: what waits is contiguous per stream, starting at the position after what is durable
+//! or being written. What is rejected here has left nothing behind. Whoever was taken by the writer
+//! is told by the writer.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use refrain_core::port::journal::{AppendError, Batch, RejectReason};
+use refrain_core::{Name, Position};
+
+use crate::completion::{Acknowledged, Cell, Submitted};
+use crate::format::record::{DECLARATION_BYTES_MAX, Declaration, RECORD_HEADER_BYTES};
+use crate::names::{Names, STREAMS_MAX};
+use crate::options::Settings;
+
+/// The way from callers to the writer.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    names: Arc<Names>,
+    limits: Limits,
+    waiting: Mutex<Waiting>,
+    /// Rung when the writer waits and there is something to do.
+    bell: Condvar,
+    acknowledged: Arc<Acknowledged>,
+}
+
+#[derive(Debug)]
+struct Limits {
+    appends_max: usize,
+    bytes_max: usize,
+    append_bytes_max: usize,
+    entry_bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    status: Status,
+    /// The position that the next append to each stream must name.
+    next: Vec<u64>,
+    pendings: Vec<Pending>,
+    bytes: usize,
+    /// The segment below which nothing is needed any more, until the writer took notice.
+    retire: Option<u64>,
+    /// The last ticket that was given out.
+    ticket: u64,
+    writer: WriterState,
+}
+
+/// Whether appends are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Status {
+    Open,
+    Full,
+    Stopped(String),
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WriterState {
+    Busy,
+    Waits,
+}
+
+/// Something submitted.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) stream: u32,
+    pub(crate) name: Name,
+    /// The position it names.
+    pub(crate) at: Position,
+    pub(crate) work: Work,
+    pub(crate) ticket: u64,
+    pub(crate) cell: Arc<Cell>,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Record a batch, and the stream itself if it is its first.
+    Append { batch: Batch, birth: Birth },
+    /// Record that a stream starts later.
+    Forget(Declaration),
+}
+
+/// Whether an append is the first of its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Birth {
+    New,
+    Known,
+}
+
+impl Pending {
+    /// Bytes that its records take.
+    pub(crate) fn record_bytes(&self) -> usize {
+        match &self.work {
+            Work::Append { batch, birth } => append_bytes(batch, *birth),
+            Work::Forget(_) => DECLARATION_BYTES_MAX,
+        }
+    }
+
+    fn fail_unknown(&self, reason: &str) {
+        self.cell.fail(AppendError::Unknown {
+            stream: self.name.clone(),
+            at: self.at,
+            reason: reason.to_owned(),
+        });
+    }
+
+    fn reject(&self, reason: RejectReason) {
+        self.cell.fail(rejected(&self.name, self.at, reason));
+    }
+}
+
+fn append_bytes(batch: &Batch, birth: Birth) -> usize {
+    let declaration = match birth {
+        Birth::New => DECLARATION_BYTES_MAX,
+        Birth::Known => 0,
+    };
+    batch.byte_len() + batch.len() * RECORD_HEADER_BYTES + declaration
+}
+
+/// What the writer does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Write what was taken.
+    Write,
+    /// Let go of the segments below this one.
+    Retire(u64),
+    /// Nothing came for the given time.
+    Idle,
+    /// Nothing waits and nothing will come.
+    End,
+}
+
+impl Queue {
+    /// A queue for streams whose next positions are `next`.
+    pub(crate) fn new(settings: &Settings, names: Arc<Names>, next: Vec<u64>) -> Queue {
+        Queue {
+            names,
+            limits: Limits {
+                appends_max: settings.queue_appends_max,
+                bytes_max: settings.queue_bytes_max,
+                append_bytes_max: settings.append_bytes_max(),
+                entry_bytes_max: settings.entry_bytes_max(),
+            },
+            waiting: Mutex::new(Waiting {
+                status: Status::Open,
+                next,
+                pendings: Vec::new(),
+                bytes: 0,
+                retire: None,
+                ticket: 0,
+                writer: WriterState::Busy,
+            }),
+            bell: Condvar::new(),
+            acknowledged: Arc::default(),
+        }
+    }
+
+    pub(crate) fn entry_bytes_max(&self) -> usize {
+        self.limits.entry_bytes_max
+    }
+
+    pub(crate) fn acknowledged(&self) -> &Acknowledged {
+        &self.acknowledged
+    }
+
+    /// Submits an append, or says why it certainly does not happen.
+    pub(crate) fn append(
+        &self,
+        name: &Name,
+        at: Position,
+        batch: Batch,
+    ) -> Result<Submitted, AppendError> {
+        if let Err(reason) = self.check_size(&batch) {
+            return Err(rejected(name, at, reason));
+        }
+        let mut waiting = self.lock();
+        let found = self.names.find(name);
+        let next = found.map_or(1, |stream| waiting.next[stream as usize]);
+        if let Err(reason) = self.check_room(&waiting, batch.byte_len()) {
+            return Err(rejected(name, at, reason));
+        }
+        if at.get() != next {
+            return Err(AppendError::Fenced {
+                stream: name.clone(),
+                at,
+                next: Position::new(next).expect("next positions start at 1"),
+            });
+        }
+        let (stream, birth) = match found {
+            Some(stream) => (stream, Birth::Known),
+            None => (self.add_stream(&mut waiting, name, at)?, Birth::New),
+        };
+        waiting.next[stream as usize] = next + batch.len() as u64;
+        let work = Work::Append { batch, birth };
+        Ok(self.push(waiting, stream, name, at, work))
+    }
+
+    /// Submits that `name` starts at `below` or, if that is beyond it, after its head. `None` when
+    /// there is nothing to forget. `first` is where it starts now.
+    pub(crate) fn forget(
+        &self,
+        name: &Name,
+        below: Position,
+        first: u64,
+    ) -> Result<Option<Submitted>, AppendError> {
+        let waiting = self.lock();
+        let Some(stream) = self.names.find(name) else {
+            return Ok(None);
+        };
+        let next = waiting.next[stream as usize];
+        let wanted = below.get().min(next);
+        if wanted <= first {
+            return Ok(None);
+        }
+        if let Err(reason) = self.check_room(&waiting, 0) {
+            return Err(rejected(name, below, reason));
+        }
+        let declaration = Declaration {
+            stream,
+            name: name.clone(),
+            first: wanted,
+            next,
+        };
+        Ok(Some(self.push(
+            waiting,
+            stream,
+            name,
+            below,
+            Work::Forget(declaration),
+        )))
+    }
+
+    fn check_size(&self, batch: &Batch) -> Result<(), RejectReason> {
+        if batch.is_empty() {
+            return Err(RejectReason::Empty);
+        }
+        let too_large = |bytes, bytes_max| RejectReason::TooLarge { bytes, bytes_max };
+        let limits = &self.limits;
+        if let Some(entry) = batch
+            .entries()
+            .find(|entry| entry.len() > limits.entry_bytes_max)
+        {
+            return Err(too_large(entry.len(), limits.entry_bytes_max));
+        }
+        let bytes = append_bytes(batch, Birth::New);
+        if bytes > limits.append_bytes_max {
+            return Err(too_large(bytes, limits.append_bytes_max));
+        }
+        Ok(())
+    }
+
+    fn check_room(&self, waiting: &Waiting, bytes: usize) -> Result<(), RejectReason> {
+        match &waiting.status {
+            Status::Open => {}
+            Status::Full => return Err(RejectReason::Full),
+            Status::Stopped(reason) => return Err(RejectReason::Stopped(reason.clone())),
+            Status::Closed => return Err(RejectReason::Closed),
+        }
+        let is_first = waiting.pendings.is_empty();
+        let fits = waiting.pendings.len() < self.limits.appends_max
+            && waiting.bytes + bytes <= self.limits.bytes_max;
+        if is_first || fits {
+            return Ok(());
+        }
+        Err(RejectReason::Overloaded)
+    }
+
+    fn add_stream(
+        &self,
+        waiting: &mut Waiting,
+        name: &Name,
+        at: Position,
+    ) -> Result<u32, AppendError> {
+        let stream = u32::try_from(waiting.next.len())
+            .ok()
+            .filter(|id| *id < STREAMS_MAX);
+        let Some(stream) = stream else {
+            return Err(rejected(name, at, RejectReason::Full));
+        };
+        waiting.next.push(1);
+        self.names.add(name.clone(), stream);
+        Ok(stream)
+    }
+
+    fn push(
+        &self,
+        mut waiting: MutexGuard<'_, Waiting>,
+        stream: u32,
+        name: &Name,
+        at: Position,
+        work: Work,
+    ) -> Submitted {
+        waiting.ticket += 1;
+        let ticket = waiting.ticket;
+        let cell = Arc::new(Cell::default());
+        let pending = Pending {
+            stream,
+            name: name.clone(),
+            at,
+            work,
+            ticket,
+            cell: Arc::clone(&cell),
+        };
+        waiting.bytes += pending.record_bytes();
+        waiting.pendings.push(pending);
+        self.ring(waiting);
+        Submitted {
+            cell,
+            acknowledged: Arc::clone(&self.acknowledged),
+            ticket,
+        }
+    }
+
+    /// Calls the writer if it waits, after letting go of the lock it needs.
+    fn ring(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let state = std::mem::replace(&mut waiting.writer, WriterState::Busy);
+        drop(waiting);
+        if state == WriterState::Waits {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Takes everything that waits into `taken`, which is empty. Waits for something to come, but
+    /// no longer than `patience`.
+    pub(crate) fn take(&self, taken: &mut Vec<Pending>, patience: Option<Duration>) -> Call {
+        assert!(taken.is_empty(), "the batch before is done");
+        let mut waiting = self.lock();
+        loop {
+            if let Some(segment) = waiting.retire.take() {
+                waiting.writer = WriterState::Busy;
+                return Call::Retire(segment);
+            }
+            if !waiting.pendings.is_empty() {
+                std::mem::swap(taken, &mut waiting.pendings);
+                waiting.bytes = 0;
+                waiting.writer = WriterState::Busy;
+                return Call::Write;
+            }
+            match waiting.status {
+                Status::Closed | Status::Stopped(_) => return Call::End,
+                Status::Open | Status::Full => {}
+            }
+            waiting.writer = WriterState::Waits;
+            let Some(patience) = patience else {
+                waiting = self
+                    .bell
+                    .wait(waiting)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let (guard, timeout) = self
+                .bell
+                .wait_timeout(waiting, patience)
+                .unwrap_or_else(PoisonError::into_inner);
+            waiting = guard;
+            if timeout.timed_out() && waiting.writer == WriterState::Waits {
+                return Call::Idle;
+            }
+        }
+    }
+
+    /// Asks the writer to let go of the segments below `segment`.
+    pub(crate) fn retire(&self, segment: u64) {
+        let mut waiting = self.lock();
+        waiting.retire = Some(segment);
+        self.ring(waiting);
+    }
+
+    /// Takes no more; what waits is still written.
+    pub(crate) fn close(&self) {
+        let mut waiting = self.lock();
+        if !matches!(waiting.status, Status::Stopped(_)) {
+            waiting.status = Status::Closed;
+        }
+        self.ring(waiting);
+    }
+
+    /// Takes no more until opened again: `taken` and everything that waits have an unknown
+    /// outcome.
+    pub(crate) fn stop(&self, taken: &mut Vec<Pending>, reason: &str) {
+        let mut waiting = self.lock();
+        if !matches!(waiting.status, Status::Stopped(_)) {
+            tracing::error!(
+                reason,
+                "journal: stopped, nothing is accepted until it is reopened"
+            );
+            waiting.status = Status::Stopped(reason.to_owned());
+        }
+        let rest = std::mem::take(&mut waiting.pendings);
+        self.ring(waiting);
+        for pending in taken.drain(..).chain(rest) {
+            pending.fail_unknown(reason);
+        }
+    }
+
+    /// Takes no more until [`Queue::resume`]: there is no room for `taken`, nor for what waits.
+    pub(crate) fn reject_full(&self, taken: &mut Vec<Pending>) {
+        let mut waiting = self.lock();
+        if waiting.status == Status::Open {
+            waiting.status = Status::Full;
+        }
+        let rest = std::mem::take(&mut waiting.pendings);
+        waiting.bytes = 0;
+        taken.extend(rest);
+        for pending in taken.iter().rev() {
+            self.take_back(&mut waiting, pending);
+        }
+        drop(waiting);
+        for pending in taken.drain(..) {
+            pending.reject(RejectReason::Full);
+        }
+    }
+
+    /// Undoes what a submission changed, the latest first.
+    fn take_back(&self, waiting: &mut Waiting, pending: &Pending) {
+        let stream = pending.stream as usize;
+        match &pending.work {
+            Work::Append { batch, birth } => {
+                let before = waiting.next[stream] - batch.len() as u64;
+                assert_eq!(before, pending.at.get(), "appends are taken back in order");
+                waiting.next[stream] = before;
+                if *birth == Birth::New {
+                    assert_eq!(
+                        stream + 1,
+                        waiting.next.len(),
+                        "streams are taken back in order"
+                    );
+                    waiting.next.pop();
+                    self.names.remove(&pending.name);
+                }
+            }
+            Work::Forget(_) => {}
+        }
+    }
+
+    /// Takes no new appends, because there will be no room for them. What waits still fits.
+    pub(crate) fn set_full(&self) {
+        let mut waiting = self.lock();
+        if waiting.status == Status::Open {
+            tracing::warn!("journal: the medium is full, appends are rejected");
+            waiting.status = Status::Full;
+        }
+    }
+
+    /// There is room again.
+    pub(crate) fn resume(&self) {
+        let mut waiting = self.lock();
+        if waiting.status == Status::Full {
+            tracing::info!("journal: there is room again, appends are taken");
+            waiting.status = Status::Open;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn rejected(stream: &Name, at: Position, reason: RejectReason) -> AppendError {
+    AppendError::Rejected {
+        stream: stream.clone(),
+        at,
+        reason,
+    }
+}

@@ -1,0 +1,111 @@
+//! What reading needs: the index, the names, the files and the threads that read them.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use refrain_core::port::journal::{Cursor, ReadError};
+use refrain_core::{Name, Position};
+
+use crate::cursor::{FileCursor, Until};
+use crate::index::Index;
+use crate::names::Names;
+use crate::readers::Readers;
+use crate::storage::Disk;
+
+/// Shared by cursors, and by whoever adds to the index.
+#[derive(Debug)]
+pub(crate) struct ReadSide {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) names: Arc<Names>,
+    pub(crate) readers: Arc<Readers>,
+    index: Mutex<Index>,
+}
+
+impl ReadSide {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf, index: Index) -> ReadSide {
+        let names = Names::default();
+        for (name, stream) in index.names() {
+            names.add(name, stream);
+        }
+        ReadSide {
+            disk,
+            dir,
+            names: Arc::new(names),
+            readers: Arc::default(),
+            index: Mutex::new(index),
+        }
+    }
+
+    pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first kept position of `stream` and its next one.
+    pub(crate) fn bounds(&self, stream: &Name) -> (u64, u64) {
+        let id = self.names.find(stream);
+        self.index().bounds(id)
+    }
+
+    pub(crate) fn head(&self, stream: &Name) -> Option<Position> {
+        let (_, next) = self.bounds(stream);
+        Position::new(next - 1)
+    }
+
+    pub(crate) fn first(&self, stream: &Name) -> Option<Position> {
+        let (first, next) = self.bounds(stream);
+        Position::new(first).filter(|_| first < next)
+    }
+
+    /// A cursor from `from` to the head as it is now.
+    pub(crate) fn read(
+        self: &Arc<ReadSide>,
+        stream: &Name,
+        from: Position,
+    ) -> Result<Box<dyn Cursor>, ReadError> {
+        let (first, next) = self.bounds(stream);
+        check_first(stream, from.get(), first)?;
+        Ok(self.cursor(stream, from, Until::Before(next)))
+    }
+
+    /// A cursor from `from` on that waits for more.
+    pub(crate) fn follow(
+        self: &Arc<ReadSide>,
+        stream: &Name,
+        from: Position,
+    ) -> Result<Box<dyn Cursor>, ReadError> {
+        let (first, _) = self.bounds(stream);
+        check_first(stream, from.get(), first)?;
+        Ok(self.cursor(stream, from, Until::Closed))
+    }
+
+    fn cursor(
+        self: &Arc<ReadSide>,
+        stream: &Name,
+        from: Position,
+        until: Until,
+    ) -> Box<dyn Cursor> {
+        Box::new(FileCursor::new(
+            Arc::clone(self),
+            stream.clone(),
+            from,
+            until,
+        ))
+    }
+}
+
+pub(crate) fn check_first(stream: &Name, wanted: u64, first: u64) -> Result<(), ReadError> {
+    if wanted >= first {
+        return Ok(());
+    }
+    let position = |number| Position::new(number).expect("positions start at 1");
+    Err(ReadError::Forgotten {
+        stream: stream.clone(),
+        wanted: position(wanted),
+        first: position(first),
+    })
+}
+
+pub(crate) fn closed() -> ReadError {
+    ReadError::Unavailable("the journal is closed".into())
+}

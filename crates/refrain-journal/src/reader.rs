@@ -1,0 +1,395 @@
+//! Reading a journal that another process has open, or nobody.
+//!
+//! Takes no lock and writes nothing: it goes as far as the durable mark, which the writer moves
+//! only over what is synced. While somebody follows, a thread looks at the mark at an interval.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use refrain_core::port::BoxFuture;
+use refrain_core::port::journal::{Cursor, ReadError};
+use refrain_core::{Name, Position};
+
+use crate::error::OpenError;
+use crate::format::mark::Mark;
+use crate::format::segment_index::Span;
+use crate::mark::MarkFile;
+use crate::options::{JournalOptions, Settings};
+use crate::read_side::ReadSide;
+use crate::recovery::table::Found;
+use crate::recovery::{Reach, Walk, Walked, read_table, take};
+use crate::scan::Scan;
+use crate::segment::Segment;
+use crate::storage::{Access, Disk, FileSystem};
+use crate::threads::Threads;
+
+/// How often opening starts again because segments went away while it looked at them.
+const TRIES_MAX: usize = 16;
+
+/// Reads the journal in a directory, also while another process writes it.
+///
+/// What it shows is durable: it ends at the writer's durable mark, as it was at the last
+/// [`JournalReader::refresh`].
+///
+/// ```
+/// use refrain_core::{Name, Position};
+/// use refrain_journal::{FileJournal, JournalReader};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("orders-data");
+/// let journal = FileJournal::open(&path)?;
+/// let reader = JournalReader::open(&path)?;
+/// assert_eq!(reader.head(&Name::new("orders")?), None);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct JournalReader {
+    tracker: Arc<Tracker>,
+    threads: Threads,
+}
+
+impl JournalReader {
+    /// Opens the journal in `dir` for reading.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] when there is none; [`OpenError::Corrupt`] when what it holds below
+    /// the durable mark is damaged.
+    pub fn open(dir: impl AsRef<Path>) -> Result<JournalReader, OpenError> {
+        JournalReader::open_with(dir, JournalOptions::default())
+    }
+
+    /// As [`JournalReader::open`], with `options`; those that concern writing have no effect.
+    ///
+    /// # Errors
+    /// As [`JournalReader::open`], and when an option cannot be used.
+    pub fn open_with(
+        dir: impl AsRef<Path>,
+        options: JournalOptions,
+    ) -> Result<JournalReader, OpenError> {
+        JournalReader::open_on(Arc::new(FileSystem), dir, options)
+    }
+
+    /// As [`JournalReader::open_with`], on another disk than the operating system's.
+    ///
+    /// # Errors
+    /// As [`JournalReader::open`], and when an option cannot be used.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: impl AsRef<Path>,
+        options: JournalOptions,
+    ) -> Result<JournalReader, OpenError> {
+        let settings = options.check()?;
+        let dir = dir.as_ref().to_path_buf();
+        let tracker = Arc::new(Tracker::open(disk, dir.clone())?);
+        let reader = JournalReader {
+            tracker,
+            threads: Threads::default(),
+        };
+        reader.start(&settings).map_err(OpenError::io(&dir))
+    }
+
+    fn start(mut self, settings: &Settings) -> std::io::Result<JournalReader> {
+        let readers = Arc::clone(&self.tracker.side.readers);
+        readers.start(settings.reader_threads, &mut self.threads)?;
+        let tracker = Arc::clone(&self.tracker);
+        let interval = settings.poll_interval;
+        self.threads
+            .start("refrain-watch", move || tracker.watch(interval))?;
+        Ok(self)
+    }
+
+    /// Looks how far the journal is by now. Blocks while it reads what is new.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`] when what is new is damaged.
+    pub fn refresh(&self) -> Result<(), ReadError> {
+        self.tracker.refresh()
+    }
+
+    /// As [`Journal::read`](refrain_core::port::journal::Journal::read).
+    ///
+    /// # Errors
+    /// [`ReadError::Forgotten`] when `from` lies below the first kept entry.
+    pub fn read(&self, stream: &Name, from: Position) -> Result<Box<dyn Cursor>, ReadError> {
+        self.tracker.side.read(stream, from)
+    }
+
+    /// As [`Journal::follow`](refrain_core::port::journal::Journal::follow). New entries are seen
+    /// within the poll interval.
+    ///
+    /// # Errors
+    /// [`ReadError::Forgotten`] when `from` lies below the first kept entry.
+    pub fn follow(&self, stream: &Name, from: Position) -> Result<Box<dyn Cursor>, ReadError> {
+        let cursor = self.tracker.side.follow(stream, from)?;
+        Ok(Box::new(Watching {
+            cursor,
+            tracker: Arc::clone(&self.tracker),
+        }))
+    }
+
+    /// The position of the last durable entry of `stream`.
+    #[must_use]
+    pub fn head(&self, stream: &Name) -> Option<Position> {
+        self.tracker.side.head(stream)
+    }
+
+    /// The position of the first entry of `stream` that is still kept.
+    #[must_use]
+    pub fn first(&self, stream: &Name) -> Option<Position> {
+        self.tracker.side.first(stream)
+    }
+
+    /// Up to `limit` streams whose names start with `prefix`, in order, after the name `after`.
+    #[must_use]
+    pub fn streams(&self, prefix: &str, after: Option<&Name>, limit: usize) -> Vec<Name> {
+        self.tracker.side.index().list(prefix, after, limit)
+    }
+}
+
+impl Drop for JournalReader {
+    fn drop(&mut self) {
+        self.tracker.end();
+        self.tracker.side.readers.end();
+        self.threads.join();
+    }
+}
+
+/// A following cursor that has the mark looked at while it waits.
+#[derive(Debug)]
+struct Watching {
+    cursor: Box<dyn Cursor>,
+    tracker: Arc<Tracker>,
+}
+
+impl Cursor for Watching {
+    fn next(
+        &mut self,
+    ) -> BoxFuture<'_, Result<Option<refrain_core::port::journal::Chunk>, ReadError>> {
+        let mut next = self.cursor.next();
+        let tracker = &self.tracker;
+        Box::pin(std::future::poll_fn(move |context| {
+            let polled = next.as_mut().poll(context);
+            if polled.is_pending() {
+                tracker.start_watching();
+            }
+            polled
+        }))
+    }
+}
+
+/// Follows the durable mark.
+#[derive(Debug)]
+struct Tracker {
+    side: Arc<ReadSide>,
+    progress: Mutex<Progress>,
+    watch: Mutex<Watch>,
+    bell: Condvar,
+}
+
+/// How far the log was read.
+#[derive(Debug)]
+struct Progress {
+    scan: Scan,
+    /// Where the frames of the segment start that `scan` is in.
+    start: crate::format::mark::End,
+    first_segment: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    Resting,
+    Watching,
+    Ending,
+}
+
+impl Tracker {
+    fn open(disk: Arc<dyn Disk>, dir: PathBuf) -> Result<Tracker, OpenError> {
+        let (mark, walked) = walk(disk.as_ref(), &dir)?;
+        let scan = Scan::new(walked.tail, walked.end, walked.epoch);
+        Ok(Tracker {
+            side: Arc::new(ReadSide::new(disk, dir, walked.index)),
+            progress: Mutex::new(Progress {
+                scan,
+                start: walked.start,
+                first_segment: mark.first_segment,
+            }),
+            watch: Mutex::new(Watch::Resting),
+            bell: Condvar::new(),
+        })
+    }
+
+    fn refresh(&self) -> Result<(), ReadError> {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let refreshed = self.advance(&mut progress);
+        refreshed.map_err(|error| match error {
+            OpenError::Corrupt { place, detail } => ReadError::Corrupt { place, detail },
+            OpenError::Io { path, source } => {
+                ReadError::Unavailable(format!("{}: {source}", path.display()))
+            }
+            OpenError::Options { .. }
+            | OpenError::Locked { .. }
+            | OpenError::Version { .. }
+            | OpenError::Missing { .. } => ReadError::Unavailable(error.to_string()),
+        })
+    }
+
+    fn advance(&self, progress: &mut Progress) -> Result<(), OpenError> {
+        let side = &self.side;
+        let Some(mark) = MarkFile::read(side.disk.as_ref(), &side.dir)? else {
+            return Err(OpenError::Missing {
+                dir: side.dir.clone(),
+            });
+        };
+        if mark.end.frame > progress.scan.at.frame {
+            progress.scan.look_again();
+            self.catch_up(progress, &mark)?;
+            let followers = side.index().take_all_followers();
+            for waker in followers {
+                waker.wake();
+            }
+        }
+        if mark.first_segment > progress.first_segment {
+            progress.first_segment = mark.first_segment;
+            side.index().drop_sealed(mark.first_segment);
+        }
+        Ok(())
+    }
+
+    /// Takes all frames up to `mark` into the index.
+    fn catch_up(&self, progress: &mut Progress, mark: &Mark) -> Result<(), OpenError> {
+        let side = &self.side;
+        while progress.scan.at.frame < mark.end.frame {
+            let scan = &mut progress.scan;
+            let path = scan.segment.path.clone();
+            let is_last = scan.at.segment == mark.end.segment;
+            let barrier = is_last.then_some(mark.end.offset);
+            let (found, frame) = scan.look(barrier).map_err(OpenError::io(&path))?;
+            match (found, frame) {
+                (Found::Frame, Some(frame)) => {
+                    let known = side.index().nexts().len();
+                    take(scan, &mut side.index(), &frame)?;
+                    self.learn_names(known);
+                }
+                _ if is_last => {
+                    let at = u64::from(scan.at.offset);
+                    return Err(OpenError::corrupt(
+                        &path,
+                        at,
+                        "what was acknowledged is damaged",
+                    ));
+                }
+                _ => self.next_segment(progress, mark)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn next_segment(&self, progress: &mut Progress, mark: &Mark) -> Result<(), OpenError> {
+        let side = &self.side;
+        let (disk, dir) = (side.disk.as_ref(), side.dir.as_path());
+        let end = progress.scan.at;
+        let number = end.segment + 1;
+        let next = Segment::open(disk, dir, mark.identity, number, Access::Read)?;
+        let span = Span {
+            first_frame: progress.start.frame,
+            first_chain: progress.start.chain,
+            next_frame: end.frame,
+            next_chain: end.chain,
+            epoch: progress.scan.epoch,
+            end: end.offset,
+        };
+        let sealed = side.index().seal(span, next.header);
+        if let Some(table) = read_table(disk, dir, &sealed.header) {
+            side.index().use_index_file(end.segment, table);
+        }
+        progress.start = Scan::start_of(number, end.frame, end.chain);
+        progress.scan = Scan::new(next, progress.start, progress.scan.epoch);
+        Ok(())
+    }
+
+    /// Makes the streams that the index knows beyond the first `known` be found by name.
+    fn learn_names(&self, known: usize) {
+        let index = self.side.index();
+        for (name, stream) in index
+            .names()
+            .filter(|(_, stream)| *stream as usize >= known)
+        {
+            self.side.names.add(name, stream);
+        }
+    }
+
+    fn start_watching(&self) {
+        let mut watch = self.lock_watch();
+        if *watch == Watch::Resting {
+            *watch = Watch::Watching;
+            drop(watch);
+            self.bell.notify_one();
+        }
+    }
+
+    fn end(&self) {
+        *self.lock_watch() = Watch::Ending;
+        self.bell.notify_one();
+    }
+
+    /// Looks at the mark every `interval` while somebody waits.
+    fn watch(&self, interval: Duration) {
+        let mut watch = self.lock_watch();
+        loop {
+            watch = match *watch {
+                Watch::Ending => return,
+                Watch::Resting => self
+                    .bell
+                    .wait(watch)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Watch::Watching => {
+                    drop(watch);
+                    self.look();
+                    let watch = self.lock_watch();
+                    let waited = self.bell.wait_timeout(watch, interval);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    fn look(&self) {
+        if let Err(error) = self.refresh() {
+            tracing::warn!(%error, "journal: following could not go on, trying again");
+        }
+        let mut watch = self.lock_watch();
+        if !self.side.index().has_followers() && *watch == Watch::Watching {
+            *watch = Watch::Resting;
+        }
+    }
+
+    fn lock_watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Goes through the log up to the mark. Segments may go away meanwhile: then again.
+fn walk(disk: &dyn Disk, dir: &Path) -> Result<(Mark, Walked), OpenError> {
+    let missing = || OpenError::Missing {
+        dir: dir.to_path_buf(),
+    };
+    let mut mark = MarkFile::read(disk, dir)?.ok_or_else(missing)?;
+    for _ in 0..TRIES_MAX {
+        let walked = Walk::new(disk, dir, mark, Reach::Mark).and_then(|walk| walk.run());
+        match walked {
+            Ok(walked) => return Ok((mark, walked)),
+            Err(error) => {
+                let now = MarkFile::read(disk, dir)?.ok_or_else(missing)?;
+                if now.first_segment == mark.first_segment {
+                    return Err(error);
+                }
+                mark = now;
+            }
+        }
+    }
+    Err(missing())
+}

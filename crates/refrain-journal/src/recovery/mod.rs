@@ -1,0 +1,221 @@
+//! Opening: from the files of a directory to a log that can be written.
+//!
+//! The walk goes through the log from its oldest segment, asks the [`table`] what to do at each
+//! place, and changes nothing. Only when all of it is accepted, [`settle`] makes the end certain:
+//! it writes what lies between the durable mark and the end again, wipes what an unfinished write
+//! left behind, syncs both and then moves the mark. Nothing is shown to anyone before that. Every
+//! step may be cut short by another crash and is repeated by the next opening.
+
+pub(crate) mod table;
+mod walk;
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::OpenError;
+use crate::format::mark::{End, Mark, Stage};
+use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::index::{Index, SealedSegment};
+use crate::mark::MarkFile;
+use crate::options::Settings;
+use crate::scan::Scan;
+use crate::segment::{FileKind, Segment};
+use crate::storage::{Disk, parent_of, read_exact_at, write_all_at};
+
+pub(crate) use walk::{Reach, Walk, Walked, read_table, take};
+
+/// Bytes that are written again at once.
+const REWRITE_BYTES: u32 = 1024 * 1024;
+
+/// A log that is ready to be written.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) index: Index,
+    pub(crate) mark: MarkFile,
+    pub(crate) tail: Segment,
+    /// Where the frames of that segment start.
+    pub(crate) start: End,
+    /// A segment that was ready, and still is.
+    pub(crate) spare: Option<Segment>,
+    /// Sealed segments whose index file is missing.
+    pub(crate) unindexed: Vec<Arc<SealedSegment>>,
+}
+
+/// Opens the log in `dir`, making it when there is none. The caller holds the lock.
+pub(crate) fn recover(
+    disk: &dyn Disk,
+    dir: &Path,
+    settings: &Settings,
+) -> Result<Recovered, OpenError> {
+    let mark = found(disk, dir, settings)?;
+    let walked = Walk::new(disk, dir, mark, Reach::Log)?.run()?;
+    if let Some(contradiction) = walked.index.nameless() {
+        return Err(OpenError::corrupt(dir, 0, contradiction.to_string()));
+    }
+    let spare = clear_ahead(disk, dir, settings, &walked)?;
+    let mark = settle(disk, dir, mark, &walked)?;
+    Ok(Recovered {
+        index: walked.index,
+        mark,
+        tail: walked.tail,
+        start: walked.start,
+        spare,
+        unindexed: walked.unindexed,
+    })
+}
+
+/// The durable mark of the journal in `dir`. Makes a new journal where there is none: the mark
+/// first, then the segment, so that a crash between them is seen and made good.
+fn found(disk: &dyn Disk, dir: &Path, settings: &Settings) -> Result<Mark, OpenError> {
+    let names = disk.list(dir).map_err(OpenError::io(dir))?;
+    for name in names
+        .iter()
+        .filter(|name| FileKind::of(name) == FileKind::Temporary)
+    {
+        let path = dir.join(name);
+        disk.remove(&path).map_err(OpenError::io(&path))?;
+    }
+    let has_log = names
+        .iter()
+        .any(|name| matches!(FileKind::of(name), FileKind::Log(_)));
+    let mark = match MarkFile::read(disk, dir)? {
+        Some(mark) => mark,
+        None if has_log => {
+            let path = dir.join(crate::mark::MARK_FILE);
+            return Err(OpenError::corrupt(
+                &path,
+                0,
+                "the mark is missing, its log is there",
+            ));
+        }
+        None => {
+            let mark = Mark {
+                stage: Stage::Founding,
+                identity: settings.identity.unwrap_or_else(random_identity),
+                sequence: 0,
+                epoch: 1,
+                first_segment: 1,
+                end: Scan::start_of(1, 1, 0),
+            };
+            let parent = parent_of(dir);
+            disk.sync_dir(&parent).map_err(OpenError::io(&parent))?;
+            MarkFile::create(disk, dir, mark).map_err(OpenError::io(dir))?;
+            mark
+        }
+    };
+    if mark.stage == Stage::Founding && !has_log {
+        let header = SegmentHeader {
+            identity: mark.identity,
+            number: 1,
+            epoch: mark.epoch,
+            segment_bytes: settings.segment_bytes,
+        };
+        Segment::create(disk, dir, header).map_err(OpenError::io(dir))?;
+    }
+    Ok(mark)
+}
+
+/// The standard library's hasher keys are random; nothing here needs more than "not the same".
+fn random_identity() -> u64 {
+    RandomState::new().hash_one(0u8)
+}
+
+/// Keeps a spare segment that was never written, and removes what else lies behind the end.
+fn clear_ahead(
+    disk: &dyn Disk,
+    dir: &Path,
+    settings: &Settings,
+    walked: &Walked,
+) -> Result<Option<Segment>, OpenError> {
+    let mut spare = None;
+    let mut has_removed = false;
+    for segment in &walked.ahead {
+        let number = segment.header.number;
+        let start = Scan::start_of(number, walked.end.frame, walked.end.chain);
+        let mut scan = Scan::new(segment.clone(), start, 0);
+        let tail = scan.tail().map_err(OpenError::io(&segment.path))?;
+        let is_next = number == walked.end.segment + 1;
+        let is_untouched = tail.dirty_end == start.offset;
+        if is_next && is_untouched && segment.header.segment_bytes == settings.segment_bytes {
+            spare = Some(segment.clone());
+        } else {
+            Segment::remove(disk, dir, number)?;
+            has_removed = true;
+        }
+    }
+    if has_removed {
+        disk.sync_dir(dir).map_err(OpenError::io(dir))?;
+    }
+    Ok(spare)
+}
+
+/// Makes the end of the log certain, and moves the mark there in a new epoch.
+fn settle(disk: &dyn Disk, dir: &Path, mark: Mark, walked: &Walked) -> Result<MarkFile, OpenError> {
+    for proof in &walked.unproven {
+        let failed = |error| OpenError::io(&proof.segment.path)(error);
+        rewrite(&proof.segment, proof.from, proof.to).map_err(failed)?;
+        wipe(&proof.segment, proof.to, proof.dirty_end).map_err(failed)?;
+        if proof.from < proof.dirty_end {
+            proof.segment.file.sync_data().map_err(failed)?;
+        }
+    }
+    let frames = walked.end.frame - mark.end.frame;
+    if frames > 0 {
+        tracing::info!(
+            frames,
+            "journal: frames beyond the durable mark were written again"
+        );
+    }
+    let cut = walked
+        .unproven
+        .last()
+        .map_or(0, |proof| proof.dirty_end - proof.to);
+    if cut > 0 {
+        tracing::warn!(
+            bytes = cut,
+            segment = walked.end.segment,
+            offset = walked.end.offset,
+            "journal: an unfinished write was cut off; it was not acknowledged"
+        );
+    }
+    let mut file = MarkFile::open(disk, dir, mark)?;
+    let next = Mark {
+        stage: Stage::Running,
+        epoch: mark.epoch.max(walked.epoch) + 1,
+        end: walked.end,
+        ..mark
+    };
+    let settled = file.settle(next);
+    settled.map_err(OpenError::io(file.path()))?;
+    Ok(file)
+}
+
+/// Writes the bytes that are read there: what is shown may come from a cache that a failed sync
+/// left behind, and only a write of our own makes the next sync say something about it.
+fn rewrite(segment: &Segment, from: u32, to: u32) -> std::io::Result<()> {
+    assert!(
+        from >= SEGMENT_HEADER_BYTES,
+        "headers are synced before use"
+    );
+    let mut at = from;
+    let mut buffer = vec![0; REWRITE_BYTES.min(to.saturating_sub(from)) as usize];
+    while at < to {
+        let piece = &mut buffer[..REWRITE_BYTES.min(to - at) as usize];
+        read_exact_at(segment.file.as_ref(), piece, u64::from(at))?;
+        write_all_at(segment.file.as_ref(), piece, u64::from(at))?;
+        at += REWRITE_BYTES.min(to - at);
+    }
+    Ok(())
+}
+
+fn wipe(segment: &Segment, from: u32, to: u32) -> std::io::Result<()> {
+    let mut at = from;
+    let zeros = vec![0; REWRITE_BYTES.min(to.saturating_sub(from)) as usize];
+    while at < to {
+        let piece = &zeros[..REWRITE_BYTES.min(to - at) as usize];
+        write_all_at(segment.file.as_ref(), piece, u64::from(at))?;
+        at += REWRITE_BYTES.min(to - at);
+    }
+    Ok(())
+}

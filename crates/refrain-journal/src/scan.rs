@@ -1,0 +1,225 @@
+//! Reading a segment frame by frame, through a bounded window.
+//!
+//! A frame is taken only when its header, each of its records and their digest are right, so what
+//! a scan gives is whole or nothing.
+
+use std::io;
+
+use crate::format::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, Sealed};
+use crate::format::mark::End;
+use crate::format::record::{self, Declaration, Kind};
+use crate::format::segment_header::SEGMENT_HEADER_BYTES;
+use crate::recovery::table::Found;
+use crate::segment::Segment;
+use crate::storage::read_up_to;
+
+/// Bytes that a window reads at once; it grows to the largest frame.
+const WINDOW_BYTES: usize = 1024 * 1024;
+
+/// Unit in which a tail is looked through for bytes that are not zero.
+const PAGE_BYTES: usize = 4096;
+
+/// One record of a frame, as the index needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Item {
+    Entry {
+        stream: u32,
+        position: u64,
+        /// Where its record starts in the segment.
+        offset: u32,
+    },
+    Stream(Declaration),
+}
+
+/// Reads frames of one segment in order.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) segment: Segment,
+    /// Where the next frame starts, and what it must say.
+    pub(crate) at: End,
+    /// The epoch of the last frame; later ones are not lower.
+    pub(crate) epoch: u64,
+    /// The records of the last frame that was taken.
+    pub(crate) items: Vec<Item>,
+    window: Window,
+}
+
+impl Scan {
+    /// Starts at `at`, behind a frame of `epoch`.
+    pub(crate) fn new(segment: Segment, at: End, epoch: u64) -> Scan {
+        assert_eq!(
+            segment.header.number, at.segment,
+            "a scan stays in its segment"
+        );
+        Scan {
+            segment,
+            at,
+            epoch,
+            items: Vec::new(),
+            window: Window::default(),
+        }
+    }
+
+    /// The place where the frames of segment `number` start, behind frame `frame - 1`.
+    pub(crate) fn start_of(number: u64, frame: u64, chain: u32) -> End {
+        End {
+            segment: number,
+            offset: SEGMENT_HEADER_BYTES,
+            frame,
+            chain,
+        }
+    }
+
+    /// What is at the place, without going on. After [`Found::Frame`], [`Scan::items`] hold its
+    /// records and [`Scan::take`] goes behind it. No frame may cross `barrier`.
+    pub(crate) fn look(&mut self, barrier: Option<u32>) -> io::Result<(Found, Option<Sealed>)> {
+        let room = (self.segment.header.segment_bytes - self.at.offset) as usize;
+        if room < FRAME_HEADER_BYTES {
+            return Ok((Found::Nothing, None));
+        }
+        let bytes = self
+            .window
+            .get(&self.segment, self.at.offset, FRAME_HEADER_BYTES)?;
+        let Some(sealed) = FrameHeader::decode(self.segment.salt, bytes) else {
+            let is_zero = bytes.iter().all(|byte| *byte == 0);
+            let found = if is_zero {
+                Found::Nothing
+            } else {
+                Found::Fragment
+            };
+            return Ok((found, None));
+        };
+        let frame_bytes = FRAME_HEADER_BYTES + sealed.header.body_bytes as usize;
+        let crosses = barrier.is_some_and(|barrier| {
+            self.at.offset < barrier && self.at.offset as usize + frame_bytes > barrier as usize
+        });
+        let is_expected = sealed.header.number == self.at.frame
+            && sealed.header.chain == self.at.chain
+            && sealed.header.epoch >= self.epoch;
+        if !is_expected || crosses || frame_bytes > room {
+            return Ok((Found::Stranger, None));
+        }
+        let frame = self
+            .window
+            .get(&self.segment, self.at.offset, frame_bytes)?;
+        let body = &frame[FRAME_HEADER_BYTES..];
+        let body_at = self.at.offset as usize + FRAME_HEADER_BYTES;
+        match parse(
+            self.segment.salt,
+            &sealed.header,
+            body,
+            body_at,
+            &mut self.items,
+        ) {
+            Some(()) => Ok((Found::Frame, Some(sealed))),
+            None => Ok((Found::Fragment, None)),
+        }
+    }
+
+    /// Forgets what was read ahead: it may have been overwritten since.
+    pub(crate) fn look_again(&mut self) {
+        self.window = Window::default();
+    }
+
+    /// Goes behind the frame that [`Scan::look`] found.
+    pub(crate) fn take(&mut self, frame: &Sealed) {
+        self.at.offset += FRAME_HEADER_BYTES as u32 + frame.header.body_bytes;
+        self.at.frame += 1;
+        self.at.chain = frame.checksum;
+        self.epoch = frame.header.epoch;
+    }
+
+    /// What is behind the place, up to the end of the segment.
+    pub(crate) fn tail(&mut self) -> io::Result<Tail> {
+        let mut tail = Tail {
+            has_later_frame: false,
+            dirty_end: self.at.offset,
+        };
+        let size = self.segment.header.segment_bytes;
+        let mut offset = self.at.offset;
+        while offset < size {
+            let page = (size - offset).min(PAGE_BYTES as u32);
+            // A header may start in this page and end in the next one.
+            let reach = (page as usize + FRAME_HEADER_BYTES).min((size - offset) as usize);
+            let bytes = self.window.get(&self.segment, offset, reach)?;
+            let (own, _) = bytes.split_at(page as usize);
+            if let Some(last) = own.iter().rposition(|byte| *byte != 0) {
+                tail.dirty_end = offset + last as u32 + 1;
+                tail.has_later_frame |= later_frame(self.segment.salt, bytes, self.at.frame);
+            }
+            offset += page;
+        }
+        Ok(tail)
+    }
+}
+
+/// What lies behind the end of a segment's frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tail {
+    /// Whether there is a whole header with a later number.
+    pub(crate) has_later_frame: bool,
+    /// Where the last byte that is not zero ends; the place itself when there is none.
+    pub(crate) dirty_end: u32,
+}
+
+fn later_frame(salt: u32, bytes: &[u8], expected: u64) -> bool {
+    let magic = FRAME_MAGIC.len();
+    let starts = (0..bytes.len().saturating_sub(magic))
+        .filter(|at| bytes[*at] == FRAME_MAGIC[0] && bytes[*at..*at + magic] == FRAME_MAGIC);
+    let mut headers = starts.filter_map(|at| FrameHeader::decode(salt, &bytes[at..]));
+    headers.any(|sealed| sealed.header.number > expected)
+}
+
+/// The records of a frame's body, if all of them are whole and are those the header speaks of.
+fn parse(
+    salt: u32,
+    header: &FrameHeader,
+    body: &[u8],
+    body_at: usize,
+    items: &mut Vec<Item>,
+) -> Option<()> {
+    items.clear();
+    let mut digest = salt;
+    let mut at = 0;
+    while at < body.len() {
+        let (record, content) = record::decode(salt, &body[at..])?;
+        digest = crc32c::crc32c_append(digest, &record.checksum.to_le_bytes());
+        items.push(match record.kind {
+            Kind::Entry => Item::Entry {
+                stream: record.stream,
+                position: record.position,
+                offset: u32::try_from(body_at + at).ok()?,
+            },
+            Kind::Stream => Item::Stream(Declaration::decode(&record, content)?),
+        });
+        at += record.record_bytes();
+    }
+    let is_whole = digest == header.digest && items.len() == header.records as usize;
+    is_whole.then_some(())
+}
+
+/// A part of a segment in memory.
+#[derive(Debug, Default)]
+struct Window {
+    start: usize,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// `length` bytes at `offset`. Behind the end of a file that is shorter than it should be
+    /// there are zeros, which no frame is made of.
+    fn get(&mut self, segment: &Segment, offset: u32, length: usize) -> io::Result<&[u8]> {
+        let offset = offset as usize;
+        let is_inside = offset >= self.start && offset + length <= self.start + self.bytes.len();
+        if !is_inside {
+            let room = segment.header.segment_bytes as usize - offset;
+            let wanted = length.max(WINDOW_BYTES.min(room));
+            self.bytes.resize(wanted, 0);
+            let filled = read_up_to(segment.file.as_ref(), &mut self.bytes, offset as u64)?;
+            self.bytes[filled..].fill(0);
+            self.start = offset;
+        }
+        let from = offset - self.start;
+        Ok(&self.bytes[from..from + length])
+    }
+}

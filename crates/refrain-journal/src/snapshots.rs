@@ -1,0 +1,270 @@
+//! Snapshots as files: one file each, written aside and renamed.
+//!
+//! The stream and the position are in the file's name, and again, checked, in its header; so a
+//! file that was copied to a wrong name is not served.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use refrain_core::limit::NAME_BYTES_MAX;
+use refrain_core::port::BoxFuture;
+use refrain_core::port::snapshots::{SnapshotError, Snapshots};
+use refrain_core::{Name, Position};
+
+use crate::error::OpenError;
+use crate::format::{VERSION, u32_at, u64_at, written};
+use crate::readers::Readers;
+use crate::storage::{Access, Disk, FileSystem, is_full, parent_of, read_whole, replace_file};
+use crate::threads::Threads;
+
+const MAGIC: [u8; 8] = *b"REFRAINS";
+
+/// Bytes of the header, before the stream's name and the snapshot itself.
+const HEADER_BYTES: usize = 32;
+
+/// The largest snapshot that is read back.
+const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
+
+const FILE_ENDING: &str = ".snap";
+
+/// Keeps snapshots as files in a directory.
+///
+/// ```
+/// use bytes::Bytes;
+/// use refrain_core::port::snapshots::Snapshots;
+/// use refrain_core::{Name, Position};
+/// use refrain_journal::FileSnapshots;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let snapshots = FileSnapshots::open(dir.path().join("snapshots"))?;
+/// let orders = Name::new("orders")?;
+/// snapshots.put(&orders, Position::FIRST, Bytes::from_static(b"state")).await?;
+/// assert_eq!(snapshots.get(&orders, Position::FIRST).await?, "state");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct FileSnapshots {
+    place: Arc<Place>,
+    workers: Arc<Readers>,
+    threads: Threads,
+}
+
+#[derive(Debug)]
+struct Place {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+}
+
+impl FileSnapshots {
+    /// Opens the directory `dir`, making it if need be.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] when it cannot be used.
+    pub fn open(dir: impl AsRef<Path>) -> Result<FileSnapshots, OpenError> {
+        FileSnapshots::open_on(Arc::new(FileSystem), dir)
+    }
+
+    /// As [`FileSnapshots::open`], on another disk than the operating system's.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] when it cannot be used.
+    pub fn open_on(disk: Arc<dyn Disk>, dir: impl AsRef<Path>) -> Result<FileSnapshots, OpenError> {
+        let dir = dir.as_ref().to_path_buf();
+        let failed = |error| OpenError::io(&dir)(error);
+        disk.create_dir(&dir).map_err(failed)?;
+        disk.sync_dir(&parent_of(&dir)).map_err(failed)?;
+        let mut threads = Threads::default();
+        let workers = Arc::new(Readers::default());
+        workers.start(1, &mut threads).map_err(failed)?;
+        Ok(FileSnapshots {
+            place: Arc::new(Place { disk, dir }),
+            workers,
+            threads,
+        })
+    }
+
+    /// Does `job` on the thread for snapshots.
+    fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Place) -> Result<T, SnapshotError> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, SnapshotError>> {
+        let place = Arc::clone(&self.place);
+        let answer = self.workers.submit(move || job(&place));
+        Box::pin(async move {
+            let closed = || SnapshotError::Unavailable("they are closed".into());
+            answer.await.unwrap_or_else(|| Err(closed()))
+        })
+    }
+}
+
+impl Drop for FileSnapshots {
+    fn drop(&mut self) {
+        self.workers.end();
+        self.threads.join();
+    }
+}
+
+impl Snapshots for FileSnapshots {
+    fn put(
+        &self,
+        stream: &Name,
+        position: Position,
+        bytes: Bytes,
+    ) -> BoxFuture<'_, Result<(), SnapshotError>> {
+        let stream = stream.clone();
+        self.run(move |place| place.put(&stream, position, &bytes))
+    }
+
+    fn list(&self, stream: &Name) -> BoxFuture<'_, Result<Vec<Position>, SnapshotError>> {
+        let stream = stream.clone();
+        self.run(move |place| place.list(&stream))
+    }
+
+    fn get(
+        &self,
+        stream: &Name,
+        position: Position,
+    ) -> BoxFuture<'_, Result<Bytes, SnapshotError>> {
+        let stream = stream.clone();
+        self.run(move |place| place.get(&stream, position))
+    }
+
+    fn delete(
+        &self,
+        stream: &Name,
+        position: Position,
+    ) -> BoxFuture<'_, Result<(), SnapshotError>> {
+        let stream = stream.clone();
+        self.run(move |place| place.delete(&stream, position))
+    }
+}
+
+impl Place {
+    fn put(&self, stream: &Name, position: Position, bytes: &[u8]) -> Result<(), SnapshotError> {
+        if bytes.len() > SNAPSHOT_BYTES_MAX {
+            let reason = format!("{} bytes are more than {SNAPSHOT_BYTES_MAX}", bytes.len());
+            return Err(SnapshotError::Unavailable(reason));
+        }
+        let name = file_name(stream, position);
+        let temporary = format!("{name}.new");
+        let file = encode(stream, position, bytes);
+        let disk = self.disk.as_ref();
+        let stored = replace_file(disk, &self.dir, &temporary, &name, &file);
+        stored.map_err(|error| {
+            if is_full(&error) {
+                // Only to give the space back.
+                let _ = disk.remove(&self.dir.join(&temporary));
+            }
+            unavailable(&self.dir.join(&name), &error)
+        })
+    }
+
+    fn list(&self, stream: &Name) -> Result<Vec<Position>, SnapshotError> {
+        let names = self.disk.list(&self.dir);
+        let names = names.map_err(|error| unavailable(&self.dir, &error))?;
+        let positions = names.iter().filter_map(|name| position_in(name, stream));
+        let mut positions: Vec<Position> = positions.collect();
+        positions.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(positions)
+    }
+
+    fn get(&self, stream: &Name, position: Position) -> Result<Bytes, SnapshotError> {
+        let path = self.dir.join(file_name(stream, position));
+        let file = match self.disk.open(&path, Access::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let stream = stream.clone();
+                return Err(SnapshotError::Missing { stream, position });
+            }
+            Err(error) => return Err(unavailable(&path, &error)),
+        };
+        let damaged = |detail: String| SnapshotError::Damaged {
+            place: path.display().to_string(),
+            detail,
+        };
+        let bytes_max = SNAPSHOT_BYTES_MAX + HEADER_BYTES + NAME_BYTES_MAX;
+        let bytes = read_whole(file.as_ref(), bytes_max).map_err(|error| {
+            let is_cut = error.kind() == io::ErrorKind::UnexpectedEof;
+            if is_cut || error.kind() == io::ErrorKind::InvalidData {
+                return damaged(error.to_string());
+            }
+            unavailable(&path, &error)
+        })?;
+        let start = content_at(stream, position, &bytes).map_err(damaged)?;
+        Ok(Bytes::from(bytes).slice(start..))
+    }
+
+    fn delete(&self, stream: &Name, position: Position) -> Result<(), SnapshotError> {
+        let path = self.dir.join(file_name(stream, position));
+        match self.disk.remove(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unavailable(&path, &error)),
+        }
+        let synced = self.disk.sync_dir(&self.dir);
+        synced.map_err(|error| unavailable(&self.dir, &error))
+    }
+}
+
+fn unavailable(path: &Path, error: &io::Error) -> SnapshotError {
+    SnapshotError::Unavailable(format!("{}: {error}", path.display()))
+}
+
+/// `@` cannot be part of a name, so no stream's files are mistaken for another's.
+fn file_name(stream: &Name, position: Position) -> String {
+    format!("{stream}@{position:020}{FILE_ENDING}")
+}
+
+fn position_in(file: &str, stream: &Name) -> Option<Position> {
+    let (name, position) = file.strip_suffix(FILE_ENDING)?.split_once('@')?;
+    let position = Position::new(position.parse().ok()?)?;
+    (name == stream.as_str()).then_some(position)
+}
+
+fn encode(stream: &Name, position: Position, content: &[u8]) -> Vec<u8> {
+    let name = stream.as_str().as_bytes();
+    let mut bytes = vec![0; HEADER_BYTES];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[16..24].copy_from_slice(&position.get().to_le_bytes());
+    bytes[24..28].copy_from_slice(&written(name.len()).to_le_bytes());
+    bytes[28..32].copy_from_slice(&written(content.len()).to_le_bytes());
+    bytes.extend_from_slice(name);
+    bytes.extend_from_slice(content);
+    let checksum = checksum(&bytes);
+    bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
+}
+
+/// Where the content of a snapshot file starts, if it is whole and the wanted one.
+fn content_at(stream: &Name, position: Position, bytes: &[u8]) -> Result<usize, String> {
+    if bytes.len() < HEADER_BYTES || bytes[..8] != MAGIC {
+        return Err("this is not a snapshot".into());
+    }
+    if u32_at(bytes, 12) != Some(checksum(bytes)) {
+        return Err("the checksum does not fit".into());
+    }
+    match u32_at(bytes, 8) {
+        Some(VERSION) => {}
+        other => return Err(format!("format version {other:?} is not known")),
+    }
+    let name = stream.as_str().as_bytes();
+    let start = HEADER_BYTES + name.len();
+    let is_wanted = u64_at(bytes, 16) == Some(position.get())
+        && u32_at(bytes, 24) == Some(written(name.len()))
+        && bytes.get(HEADER_BYTES..start) == Some(name)
+        && u32_at(bytes, 28).map(|length| length as usize) == Some(bytes.len() - start);
+    if is_wanted {
+        return Ok(start);
+    }
+    Err("it is a snapshot of something else".into())
+}

@@ -1,0 +1,161 @@
+//! The one thread that writes: takes everything that waits, writes and syncs it as one frame, and
+//! tells everybody with one store.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::format::record::DECLARATION_BYTES_MAX;
+use crate::keeper::Keeper;
+use crate::log::{Log, WriteError};
+use crate::queue::{Call, Pending, Queue, Work};
+use crate::read_side::ReadSide;
+use crate::scan::Item;
+
+/// Declarations that are written at once when segments are retired: few enough for any segment.
+const DECLARATIONS_MAX: usize = 16;
+
+/// The writer and all that it owns.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    log: Log,
+    queue: Arc<Queue>,
+    read_side: Arc<ReadSide>,
+    keeper: Arc<Keeper>,
+    mark_sync_idle: Duration,
+    /// What was taken from the queue and is not yet settled.
+    taken: Vec<Pending>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        log: Log,
+        queue: Arc<Queue>,
+        read_side: Arc<ReadSide>,
+        keeper: Arc<Keeper>,
+        mark_sync_idle: Duration,
+    ) -> Writer {
+        Writer {
+            log,
+            queue,
+            read_side,
+            keeper,
+            mark_sync_idle,
+            taken: Vec::new(),
+        }
+    }
+
+    /// Writes until the queue is closed and empty, or something fails.
+    pub(crate) fn run(mut self) {
+        loop {
+            let patience = (!self.log.is_mark_synced()).then_some(self.mark_sync_idle);
+            let done = match self.queue.take(&mut self.taken, patience) {
+                Call::Write => self.flush(),
+                Call::Retire(segment) => self.retire(segment),
+                Call::Idle => self.log.sync_mark(),
+                Call::End => break,
+            };
+            match done {
+                Ok(()) => {}
+                Err(WriteError::Full) => {
+                    self.queue.reject_full(&mut self.taken);
+                    if self.keeper.has_spare() {
+                        self.queue.resume();
+                    }
+                }
+                Err(error @ (WriteError::Failed { .. } | WriteError::NoSegment(_))) => {
+                    self.queue.stop(&mut self.taken, &error.to_string());
+                    return;
+                }
+            }
+        }
+        if let Err(error) = self.log.sync_mark() {
+            tracing::warn!(%error, "journal: the durable mark could not be synced at the end");
+        }
+    }
+
+    /// Writes all that was taken, frame by frame.
+    fn flush(&mut self) -> Result<(), WriteError> {
+        while let Some(pending) = self.taken.first() {
+            let record_bytes = pending.record_bytes();
+            self.make_room(record_bytes)?;
+            let count = self.log.write(&self.taken)?;
+            self.show();
+            let ticket = self.taken[count - 1].ticket;
+            self.queue.acknowledged().advance(ticket);
+            let mut has_forgotten = false;
+            for pending in self.taken.drain(..count) {
+                pending.cell.wake();
+                has_forgotten |= matches!(pending.work, Work::Forget(_));
+            }
+            if has_forgotten {
+                self.keeper.forgotten();
+            }
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, record_bytes: usize) -> Result<(), WriteError> {
+        if let Some(rotation) = self.log.make_room(record_bytes)? {
+            let sealed = self.read_side.index().seal(rotation.span, rotation.next);
+            self.keeper.sealed(sealed);
+        }
+        Ok(())
+    }
+
+    /// Adds the frame that was written to the index, and wakes who follows its streams.
+    fn show(&mut self) {
+        let mut followers: Vec<Waker> = Vec::new();
+        let mut index = self.read_side.index();
+        let mut last = None;
+        for item in self.log.items() {
+            index
+                .add(item)
+                .expect("appends are checked when they are submitted");
+            let stream = match item {
+                Item::Entry { stream, .. } => *stream,
+                Item::Stream(declaration) => declaration.stream,
+            };
+            if last != Some(stream) {
+                followers.append(&mut index.take_followers(stream));
+                last = Some(stream);
+            }
+        }
+        drop(index);
+        for waker in followers {
+            waker.wake();
+        }
+    }
+
+    /// Declares anew what is only declared in segments below `segment`, then lets go of them.
+    fn retire(&mut self, segment: u64) -> Result<(), WriteError> {
+        let oldest = self.log.first_segment();
+        if segment <= oldest {
+            return Ok(());
+        }
+        let declarations = self.read_side.index().declared_below(segment);
+        for some in declarations.chunks(DECLARATIONS_MAX) {
+            self.make_room(some.len() * DECLARATION_BYTES_MAX)?;
+            self.log.declare(some)?;
+            self.show();
+        }
+        self.log.retire(segment)?;
+        self.read_side.index().drop_sealed(segment);
+        self.keeper.remove(oldest, segment);
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    /// However the thread ends, nobody may be left waiting.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.queue
+                .stop(&mut self.taken, "the writer's thread panicked");
+        }
+        let followers = self.read_side.index().take_all_followers();
+        for waker in followers {
+            waker.wake();
+        }
+    }
+}
