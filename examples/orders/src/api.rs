@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -52,7 +53,8 @@ pub fn routes(refrain: Arc<Refrain>, orders: Handle<Orders>) -> Router {
     let health = Router::new()
         .route("/healthz", get(healthz))
         .with_state(refrain);
-    ingress.into_router().merge(reads).merge(health)
+    let routes = ingress.into_router().merge(reads).merge(health);
+    routes.fallback(async || Unavailable::Missing("resource"))
 }
 
 /// An order, as `GET /orders/ID` gives it.
@@ -76,11 +78,15 @@ impl From<&Order> for OrderView {
 
 async fn order(
     State(orders): State<Handle<Orders>>,
-    Path(id): Path<OrderId>,
+    Path(id): Path<String>,
 ) -> Result<Json<OrderView>, Unavailable> {
+    let missing = Unavailable::Missing("order");
+    let Ok(id) = id.parse().map(OrderId) else {
+        return Err(missing);
+    };
     let found = orders.query(move |orders: &Orders| orders.order(id).map(OrderView::from));
     let found = found.await?;
-    found.map(Json).ok_or(Unavailable::Missing("order"))
+    found.map(Json).ok_or(missing)
 }
 
 /// A page of orders, in order of their numbers.
@@ -124,8 +130,9 @@ impl StatusName {
 
 async fn order_page(
     State(orders): State<Handle<Orders>>,
-    Query(query): Query<PageQuery>,
+    query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<OrderPage>, Unavailable> {
+    let Query(query) = query.map_err(|error| Unavailable::BadQuery(error.body_text()))?;
     let page = orders.query(move |orders: &Orders| page_of(orders, query));
     Ok(Json(page.await?))
 }
@@ -249,16 +256,18 @@ async fn healthz(State(refrain): State<Arc<Refrain>>) -> Response {
 enum Unavailable {
     /// There is no such thing.
     Missing(&'static str),
+    /// The query of the request makes no sense.
+    BadQuery(String),
     /// The processor does not run.
     NotRunning(String),
 }
 
 impl From<QueryError> for Unavailable {
     fn from(error: QueryError) -> Unavailable {
-        match error {
-            QueryError::NoSuchChannel { .. } => Unavailable::Missing("channel"),
-            other => Unavailable::NotRunning(other.to_string()),
+        if matches!(error, QueryError::NoSuchChannel { .. }) {
+            return Unavailable::Missing("channel");
         }
+        Unavailable::NotRunning(error.to_string())
     }
 }
 
@@ -268,6 +277,10 @@ impl IntoResponse for Unavailable {
             Unavailable::Missing(what) => {
                 let title = format!("there is no such {what}");
                 Problem::new(StatusCode::NOT_FOUND, "about:blank", &title)
+            }
+            Unavailable::BadQuery(reason) => {
+                let title = "the query cannot be read";
+                Problem::new(StatusCode::BAD_REQUEST, "about:blank", title).detail(reason)
             }
             Unavailable::NotRunning(reason) => {
                 let title = "the processor does not run";

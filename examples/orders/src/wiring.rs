@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use refrain::{
-    ChannelOptions, Delay, Handle, Journal, RedeliveryPolicy, Refrain, Signal, SnapshotPolicy,
-    Subscription,
+    ChannelOptions, Delay, FileJournal, FileSnapshots, Handle, Journal, JournalOptions,
+    RedeliveryPolicy, Refrain, Signal, SnapshotPolicy, Subscription,
 };
 use refrain_http::{HttpDestination, HttpOptions, ServeLimits, serve};
-use refrain_journal::{FileJournal, FileSnapshots};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -63,6 +62,9 @@ pub struct ProcessorFlags {
     /// Entries from one snapshot to the next.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     snapshot_every: u64,
+    /// The size of the journal's files.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    segment_mib: u64,
     /// The control: acknowledge entries before they are written. Loses orders.
     #[arg(long)]
     acknowledge_before_write: bool,
@@ -131,7 +133,9 @@ pub fn journal_dir(data: &Path) -> PathBuf {
 }
 
 fn journal(flags: &ProcessorFlags) -> Result<Arc<dyn Journal>, Box<dyn Error>> {
-    let journal: Arc<dyn Journal> = Arc::new(FileJournal::open(journal_dir(&flags.data))?);
+    let options = JournalOptions::default().segment_bytes(flags.segment_mib << 20);
+    let journal = FileJournal::open_with(journal_dir(&flags.data), options)?;
+    let journal: Arc<dyn Journal> = Arc::new(journal);
     if flags.acknowledge_before_write {
         return Ok(Arc::new(AcknowledgeBeforeWrite::new(journal)));
     }

@@ -1,5 +1,11 @@
 //! Short drills with the compiled program: both programs run as real processes, and are killed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a failed test shows what went wrong"
+)]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

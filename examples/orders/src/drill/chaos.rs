@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::DrillError;
 use super::client::Client;
@@ -100,16 +101,21 @@ impl Chaos<'_> {
 
         // Whatever was stored before may be decided: only new orders make sure that something waits.
         let half = fault.stored + (fault.released - fault.stored).div_ceil(2);
+        let stops = self.processor.stops();
         self.released.send_replace(half);
-        self.wait_until_stopped().await?;
-        let stored_before = *self.stored.borrow();
+        self.wait_until_stops(stops + 1).await?;
         self.progress.say("the channel stopped; processor killed");
         restart(self.processor, Duration::ZERO).await?;
+        // Announced again, and without another attempt.
+        self.wait_until_stops(stops + 2).await?;
+        let channel = self.client.channel(VALIDATION.name()).await?;
+        if !channel.is_some_and(|it| it.state == ChannelState::Stopped && it.attempts == 0) {
+            return Err(DrillError::StopForgotten);
+        }
 
+        let stored_before = *self.stored.borrow();
         self.released.send_replace(fault.released);
         self.wait_until_stored(fault.released).await?;
-        // Still, or again if the application was quicker than we are.
-        self.wait_until_stopped().await?;
         let stored = *self.stored.borrow() - stored_before;
         self.validator.start().await?;
         self.client.deliver(VALIDATION.name()).await?;
@@ -132,18 +138,17 @@ impl Chaos<'_> {
         }
     }
 
-    async fn wait_until_stopped(&mut self) -> Result<(), DrillError> {
-        let stopped = async {
-            loop {
-                let channel = self.client.channel(VALIDATION.name()).await?;
-                if channel.is_some_and(|channel| channel.state == ChannelState::Stopped) {
-                    return Ok(());
-                }
-                tokio::time::sleep(LOOK_AFTER).await;
+    /// Waits until the processor has announced so many stops. What it announces is durable.
+    async fn wait_until_stops(&mut self, stops: usize) -> Result<(), DrillError> {
+        let since = Instant::now();
+        while self.processor.stops() < stops {
+            self.look_after()?;
+            if since.elapsed() > STOPS_WITHIN {
+                return Err(DrillError::NeverStopped);
             }
-        };
-        let stopped = tokio::time::timeout(STOPS_WITHIN, stopped).await;
-        stopped.unwrap_or(Err(DrillError::NeverStopped))
+            tokio::time::sleep(LOOK_AFTER).await;
+        }
+        Ok(())
     }
 
     fn look_after(&mut self) -> Result<(), ProgramError> {

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use refrain::{History, Journal, Position};
+use refrain::{FileJournal, History, Journal, OpenError, Position};
 use refrain_core::port::journal::ReadError;
 use refrain_core::{CodecError, Entry, FormatError, Name};
-use refrain_journal::FileJournal;
 
 use crate::announcement::Recovered;
 use crate::domain::{OrderId, OrderStatus};
@@ -32,8 +31,8 @@ pub struct Told {
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The journal does not open.
-    #[error("it does not open: {0}")]
-    Open(String),
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// Entries cannot be read.
     #[error("entries cannot be read")]
     Read(#[from] ReadError),
@@ -53,9 +52,7 @@ pub enum HistoryError {
 /// # Errors
 /// When the journal cannot be read or replayed.
 pub async fn replay(data: &Path, recoveries: &[Recovered]) -> Result<Told, HistoryError> {
-    let open = FileJournal::open(journal_dir(data));
-    let journal: Arc<dyn Journal> =
-        Arc::new(open.map_err(|error| HistoryError::Open(error.to_string()))?);
+    let journal: Arc<dyn Journal> = Arc::new(FileJournal::open(journal_dir(data))?);
     let mut told = Told::default();
     let stream = Name::new(ORDERS).expect("the processor's name is a name");
     let mut cursor = journal.read(&stream, Position::FIRST).await?;

@@ -98,6 +98,9 @@ pub enum DrillError {
     /// The outage does not stop the channel.
     #[error("the validator is away, and its channel did not stop")]
     NeverStopped,
+    /// The channel was stopped, and delivered again after a mere restart.
+    #[error("the stop of the channel did not outlive a restart of the processor")]
+    StopForgotten,
     /// Orders stay pending.
     #[error("{pending} orders are pending, and none was decided for {STALLED_AFTER:?}")]
     Stalled {
@@ -175,7 +178,7 @@ async fn drill(
     programs.processor.start().await?;
     let observed = submit_and_kill(flags, &mut programs, progress, course).await;
     course.kills = programs.processor.kills() + programs.validator.kills();
-    course.delivery_stopped = programs.stops();
+    course.delivery_stopped = programs.processor.stops();
     Ok(observed?.complete(&programs, place).await?.judge())
 }
 

@@ -112,6 +112,16 @@ impl Program {
             .clone()
     }
 
+    /// How often it announced that a channel is stopped; one that outlives a restart is announced
+    /// again.
+    pub fn stops(&self) -> usize {
+        let announced = self.announced();
+        let stops = announced
+            .iter()
+            .filter(|announcement| matches!(announcement, Announcement::Stopped(_)));
+        stops.count()
+    }
+
     /// How often it was killed.
     pub fn kills(&self) -> usize {
         self.kills
