@@ -37,8 +37,8 @@ pub struct Chaos<'a> {
 }
 
 impl Chaos<'_> {
-    /// Carries out the plan, releases all orders, and gives how many were stored while the channel
-    /// was stopped.
+    /// Carries out the plan, releases all orders, looks after the programs until the clients are
+    /// gone, and gives how many orders were stored while the channel was stopped.
     ///
     /// # Errors
     /// When a program does not start, ends by itself, or the channel does not stop.
@@ -58,7 +58,7 @@ impl Chaos<'_> {
             }
         }
         self.released.send_replace(orders);
-        self.wait_until_stored(orders).await?;
+        self.wait_until_clients_are_gone().await?;
         Ok(stored_while_stopped)
     }
 
@@ -133,6 +133,16 @@ impl Chaos<'_> {
                 // The clients are gone: their own error says why, and ends the drill.
                 Ok(Err(_)) => return std::future::pending().await,
                 Err(_) => {}
+            }
+            self.look_after()?;
+        }
+    }
+
+    async fn wait_until_clients_are_gone(&mut self) -> Result<(), DrillError> {
+        loop {
+            let changed = tokio::time::timeout(LOOK_AFTER, self.stored.changed()).await;
+            if let Ok(Err(_)) = changed {
+                return Ok(());
             }
             self.look_after()?;
         }

@@ -124,36 +124,44 @@ pub async fn run(flags: DrillFlags) -> std::io::Result<ExitCode> {
             .unwrap_or_else(|| clock::now_micros() % 1_000_000),
         ..Course::default()
     };
+    let mut place = None;
     let drilled = tokio::select! {
-        drilled = prepare_and_drill(&flags, &mut course) => drilled,
+        drilled = prepare_and_drill(&flags, &mut place, &mut course) => drilled,
         _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(130)),
     };
     course.seconds = begun.elapsed().as_secs_f64();
-    let (report, place) = match drilled {
-        Ok((findings, place)) => (Report::of(findings, course), Some(place)),
-        Err(error) => (Report::broken_off(client::chain(&error), course), None),
+    let report = match drilled {
+        Ok(findings) => Report::of(findings, course),
+        Err(error) => Report::broken_off(client::chain(&error), course),
     };
+    if !report.ok
+        && let Some(place) = place
+    {
+        place.keep();
+    }
     let text = if flags.json {
         report.json()
     } else {
         report.to_string()
     };
     writeln!(std::io::stdout(), "{text}")?;
-    if !report.ok {
-        return Ok(ExitCode::FAILURE);
-    }
-    place.map_or(Ok(()), Place::remove)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if report.ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
+/// Makes the place of the drill, and drills there.
 async fn prepare_and_drill(
     flags: &DrillFlags,
+    place: &mut Option<Place>,
     course: &mut Course,
-) -> Result<(Findings, Place), DrillError> {
+) -> Result<Findings, DrillError> {
     if flags.kills < OUTAGE_KILLS || flags.orders < flags.kills * ORDERS_PER_KILL {
         return Err(DrillError::TooSmall);
     }
-    let place = Place::new(flags.data.as_deref())?;
+    let place = place.insert(Place::new(flags.data.as_deref())?);
     let progress = Progress::new(flags.orders);
     progress.say(&format!(
         "{} orders, {} kills, seed {}, files in {}",
@@ -162,9 +170,9 @@ async fn prepare_and_drill(
         course.seed,
         place.dir().display()
     ));
-    let drilled = drill(flags, &place, &progress, course).await;
+    let drilled = drill(flags, place, &progress, course).await;
     progress.finish();
-    Ok((drilled?, place))
+    drilled
 }
 
 async fn drill(
@@ -190,12 +198,13 @@ async fn submit_and_kill(
     course: &mut Course,
 ) -> Result<Observed, DrillError> {
     let client = Client::new(programs.processor.url())?;
-    let (stored, released) = (watch::Sender::new(0), watch::Sender::new(0));
+    let (stored, so_far) = watch::channel(0);
+    let released = watch::Sender::new(0);
     let load = Load {
         orders: flags.orders,
         seed: course.seed,
         released: released.subscribe(),
-        stored: stored.clone(),
+        stored,
     };
     let plan = Plan::draw(flags.orders, flags.kills, course.seed);
     let chaos = Chaos {
@@ -203,7 +212,7 @@ async fn submit_and_kill(
         processor: &mut programs.processor,
         validator: &mut programs.validator,
         released,
-        stored: stored.subscribe(),
+        stored: so_far.clone(),
         progress,
     };
     progress.phase("stored");
@@ -213,7 +222,7 @@ async fn submit_and_kill(
     };
     let (acknowledged, stored_while_stopped) = tokio::select! {
         happened = happen => happened?,
-        never = progress.follow(stored.subscribe()) => match never {},
+        never = progress.follow(so_far) => match never {},
     };
     course.stored_while_stopped = stored_while_stopped;
 

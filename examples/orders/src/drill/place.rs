@@ -3,12 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The directory with all files of a drill: journal, snapshots, ledger and logs.
+use tempfile::TempDir;
+
+/// The directory with all files of a drill: journal, snapshots, ledger and logs. A temporary one is
+/// removed with this value, unless it is [kept](Place::keep).
 #[derive(Debug)]
 pub struct Place {
     dir: PathBuf,
-    /// Whether the drill made the directory for itself.
-    temporary: bool,
+    temporary: Option<TempDir>,
 }
 
 impl Place {
@@ -22,13 +24,16 @@ impl Place {
                 std::fs::create_dir(dir)?;
                 Ok(Place {
                     dir: dir.to_owned(),
-                    temporary: false,
+                    temporary: None,
                 })
             }
-            None => Ok(Place {
-                dir: tempfile::Builder::new().prefix("orders-").tempdir()?.keep(),
-                temporary: true,
-            }),
+            None => {
+                let temporary = tempfile::Builder::new().prefix("orders-").tempdir()?;
+                Ok(Place {
+                    dir: temporary.path().to_owned(),
+                    temporary: Some(temporary),
+                })
+            }
         }
     }
 
@@ -47,15 +52,10 @@ impl Place {
         self.dir.join("ledger.jsonl")
     }
 
-    /// Removes the directory if it is a temporary one. Not done on drop: when something went wrong,
-    /// people want to look at the files.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn remove(self) -> io::Result<()> {
-        if self.temporary {
-            std::fs::remove_dir_all(&self.dir)?;
+    /// Leaves the directory where it is, for people to look at.
+    pub fn keep(self) {
+        if let Some(temporary) = self.temporary {
+            let _ = temporary.keep();
         }
-        Ok(())
     }
 }
