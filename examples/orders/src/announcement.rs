@@ -53,13 +53,16 @@ const STOPPED: &str = "delivery stopped ";
 impl Announcement {
     /// Prints the line. A reader that went away is no reason to stop.
     pub fn print(&self) {
-        let line = match self {
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{}", self.line()).and_then(|()| out.flush());
+    }
+
+    fn line(&self) -> String {
+        match self {
             Announcement::Listening(url) => format!("{LISTENING}{url}"),
             Announcement::Recovered(recovered) => format!("{RECOVERED}{}", json(recovered)),
             Announcement::Stopped(stopped) => format!("{STOPPED}{}", json(stopped)),
-        };
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
     }
 
     /// The announcement on this line; `None` when it is none.
@@ -81,4 +84,37 @@ impl Announcement {
 
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("plain structs of numbers and text have a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_is_read_as_what_was_printed_and_other_lines_are_none() {
+        let announcements = [
+            Announcement::Listening("http://127.0.0.1:7000".to_owned()),
+            Announcement::Recovered(Recovered {
+                entries: 12,
+                position: 112,
+                digest: "112:ab".to_owned(),
+                digest_position: 112,
+                began_micros: 5,
+                ended_micros: 9,
+            }),
+            Announcement::Stopped(Stopped {
+                channel: "card-validation".to_owned(),
+                pending: 3,
+                reason: "the destination does not respond".to_owned(),
+            }),
+        ];
+        for announcement in announcements {
+            assert_eq!(
+                Announcement::parse(&announcement.line()),
+                Some(announcement)
+            );
+        }
+        assert_eq!(Announcement::parse("recovered in time"), None);
+        assert_eq!(Announcement::parse("something else"), None);
+    }
 }
