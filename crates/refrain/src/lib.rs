@@ -15,10 +15,12 @@ mod relay;
 mod runtime;
 mod signal;
 mod snapshot_policy;
+mod stage;
+mod state_digest;
 
 pub use builder::{Builder, ProcessorBuilder};
 pub use error::{BuildError, QueryError, StartError};
-pub use handle::{Handle, StateDigest};
+pub use handle::Handle;
 pub use history::History;
 pub use never::Never;
 pub use progress::RecoveryStatus;
@@ -37,3 +39,4 @@ pub use relay::Relay;
 pub use runtime::Refrain;
 pub use signal::{Signal, Subscription};
 pub use snapshot_policy::SnapshotPolicy;
+pub use state_digest::StateDigest;
