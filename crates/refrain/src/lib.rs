@@ -34,9 +34,23 @@ pub use refrain_core::{
     Position, Processor, Recording, RedeliveryPolicy, Remember, RequestReply, Settlement,
     SideEffects, StopReason, Timer, Timestamp, UpcastError,
 };
-pub use refrain_journal::{MemoryJournal, MemorySnapshots};
+pub use refrain_journal::{
+    AppendFault, FileJournal, FileSnapshots, JournalOptions, MemoryJournal, MemorySnapshots,
+    OpenError,
+};
 pub use relay::Relay;
 pub use runtime::Refrain;
 pub use signal::{Signal, Subscription};
 pub use snapshot_policy::SnapshotPolicy;
 pub use state_digest::StateDigest;
+
+/// The pages for users, compiled.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/guide/processors.md")]
+    struct Processors;
+    #[doc = include_str!("../../../docs/guide/channels.md")]
+    struct ChannelsPage;
+    #[doc = include_str!("../../../docs/guide/recovery.md")]
+    struct Recovery;
+}
