@@ -120,14 +120,14 @@ async fn a_cut_beyond_the_mark_leaves_the_frames_before_it_and_one_below_is_refu
                 );
                 continue;
             }
-            check_prefix(&disk, left as u64, &context).await;
+            check_prefix(&disk, left as u64, history.ends[left], &context).await;
         }
     }
 }
 
 /// Opens and goes on: `left` entries are there, the next one gets the next position, and all of
 /// them are there when it is opened again.
-async fn check_prefix(disk: &FaultDisk, left: u64, context: &str) {
+async fn check_prefix(disk: &FaultDisk, left: u64, end: usize, context: &str) {
     let journal = open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
     assert_eq!(
         entries(&journal).await.unwrap(),
