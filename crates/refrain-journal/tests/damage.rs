@@ -134,6 +134,11 @@ async fn check_prefix(disk: &FaultDisk, left: u64, end: usize, context: &str) {
         expected(left),
         "{context}"
     );
+    let log = disk.get(&path("0000000001.log"));
+    assert!(
+        log[end..].iter().all(|byte| *byte == 0),
+        "{context}: the rest is wiped"
+    );
     let next = Position::new(left + 1).unwrap();
     let appended = journal.append(&name("orders"), next, batch(&[&entry(left + 1)]));
     assert_eq!(appended.await.unwrap(), next, "{context}");
