@@ -207,10 +207,10 @@ impl Log {
             Work::Append { batch, birth } => {
                 let stream = pending.stream;
                 let first = pending.at.get();
-                if *birth == Birth::New {
+                if let Birth::New(name) = birth {
                     let declaration = Declaration {
                         stream,
-                        name: pending.name.clone(),
+                        name: name.clone(),
                         first,
                         next: first,
                     };

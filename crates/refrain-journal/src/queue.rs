@@ -10,7 +10,7 @@ use std::time::Duration;
 use refrain_core::port::journal::{AppendError, Batch, RejectReason};
 use refrain_core::{Name, Position};
 
-use crate::completion::{Acknowledged, Cell, Submitted};
+use crate::completion::{Acknowledged, Cell, Failure, Submitted};
 use crate::format::record::{DECLARATION_BYTES_MAX, Declaration, RECORD_HEADER_BYTES};
 use crate::names::{Names, STREAMS_MAX};
 use crate::options::Settings;
@@ -67,7 +67,6 @@ enum WriterState {
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) stream: u32,
-    pub(crate) name: Name,
     /// The position it names.
     pub(crate) at: Position,
     pub(crate) work: Work,
@@ -85,9 +84,9 @@ pub(crate) enum Work {
 }
 
 /// Whether an append is the first of its stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Birth {
-    New,
+    New(Name),
     Known,
 }
 
@@ -95,30 +94,21 @@ impl Pending {
     /// Bytes that its records take.
     pub(crate) fn record_bytes(&self) -> usize {
         match &self.work {
-            Work::Append { batch, birth } => append_bytes(batch, *birth),
+            Work::Append { batch, birth } => {
+                let declaration = match birth {
+                    Birth::New(_) => DECLARATION_BYTES_MAX,
+                    Birth::Known => 0,
+                };
+                entry_bytes(batch) + declaration
+            }
             Work::Forget(_) => DECLARATION_BYTES_MAX,
         }
     }
-
-    fn fail_unknown(&self, reason: &str) {
-        self.cell.fail(AppendError::Unknown {
-            stream: self.name.clone(),
-            at: self.at,
-            reason: reason.to_owned(),
-        });
-    }
-
-    fn reject(&self, reason: RejectReason) {
-        self.cell.fail(rejected(&self.name, self.at, reason));
-    }
 }
 
-fn append_bytes(batch: &Batch, birth: Birth) -> usize {
-    let declaration = match birth {
-        Birth::New => DECLARATION_BYTES_MAX,
-        Birth::Known => 0,
-    };
-    batch.byte_len() + batch.len() * RECORD_HEADER_BYTES + declaration
+/// Bytes of the records of a batch.
+fn entry_bytes(batch: &Batch) -> usize {
+    batch.byte_len() + batch.len() * RECORD_HEADER_BYTES
 }
 
 /// What the writer does next.
@@ -177,6 +167,7 @@ impl Queue {
         if let Err(reason) = self.check_size(&batch) {
             return Err(rejected(name, at, reason));
         }
+        let cell = Arc::new(Cell::default());
         let mut waiting = self.lock();
         let found = self.names.find(name);
         let next = found.map_or(1, |stream| waiting.next[stream as usize]);
@@ -192,11 +183,24 @@ impl Queue {
         }
         let (stream, birth) = match found {
             Some(stream) => (stream, Birth::Known),
-            None => (self.add_stream(&mut waiting, name, at)?, Birth::New),
+            None => {
+                let stream = self.add_stream(&mut waiting, name, at)?;
+                (stream, Birth::New(name.clone()))
+            }
         };
-        waiting.next[stream as usize] = next + batch.len() as u64;
+        let after = next + batch.len() as u64;
+        waiting.next[stream as usize] = after;
         let work = Work::Append { batch, birth };
-        Ok(self.push(waiting, stream, name, at, work))
+        let last = Position::new(after - 1).expect("the batch has an entry");
+        let ticket = self.push(waiting, stream, at, work, Arc::clone(&cell));
+        Ok(Submitted {
+            stream: name.clone(),
+            at,
+            last,
+            cell,
+            acknowledged: Arc::clone(&self.acknowledged),
+            ticket,
+        })
     }
 
     /// Submits that `name` starts at `below` or, if that is beyond it, after its head. `None` when
@@ -225,13 +229,17 @@ impl Queue {
             first: wanted,
             next,
         };
-        Ok(Some(self.push(
-            waiting,
-            stream,
-            name,
-            below,
-            Work::Forget(declaration),
-        )))
+        let cell = Arc::new(Cell::default());
+        let work = Work::Forget(declaration);
+        let ticket = self.push(waiting, stream, below, work, Arc::clone(&cell));
+        Ok(Some(Submitted {
+            stream: name.clone(),
+            at: below,
+            last: below,
+            cell,
+            acknowledged: Arc::clone(&self.acknowledged),
+            ticket,
+        }))
     }
 
     fn check_size(&self, batch: &Batch) -> Result<(), RejectReason> {
@@ -246,7 +254,7 @@ impl Queue {
         {
             return Err(too_large(entry.len(), limits.entry_bytes_max));
         }
-        let bytes = append_bytes(batch, Birth::New);
+        let bytes = entry_bytes(batch) + DECLARATION_BYTES_MAX;
         if bytes > limits.append_bytes_max {
             return Err(too_large(bytes, limits.append_bytes_max));
         }
@@ -286,33 +294,28 @@ impl Queue {
         Ok(stream)
     }
 
+    /// Adds work and gives its ticket.
     fn push(
         &self,
         mut waiting: MutexGuard<'_, Waiting>,
         stream: u32,
-        name: &Name,
         at: Position,
         work: Work,
-    ) -> Submitted {
+        cell: Arc<Cell>,
+    ) -> u64 {
         waiting.ticket += 1;
         let ticket = waiting.ticket;
-        let cell = Arc::new(Cell::default());
         let pending = Pending {
             stream,
-            name: name.clone(),
             at,
             work,
             ticket,
-            cell: Arc::clone(&cell),
+            cell,
         };
         waiting.bytes += pending.record_bytes();
         waiting.pendings.push(pending);
         self.ring(waiting);
-        Submitted {
-            cell,
-            acknowledged: Arc::clone(&self.acknowledged),
-            ticket,
-        }
+        ticket
     }
 
     /// Calls the writer if it waits, after letting go of the lock it needs.
@@ -393,7 +396,7 @@ impl Queue {
         let rest = std::mem::take(&mut waiting.pendings);
         self.ring(waiting);
         for pending in taken.drain(..).chain(rest) {
-            pending.fail_unknown(reason);
+            pending.cell.fail(Failure::Unknown(reason.to_owned()));
         }
     }
 
@@ -411,7 +414,7 @@ impl Queue {
         }
         drop(waiting);
         for pending in taken.drain(..) {
-            pending.reject(RejectReason::Full);
+            pending.cell.fail(Failure::Rejected(RejectReason::Full));
         }
     }
 
@@ -423,14 +426,14 @@ impl Queue {
                 let before = waiting.next[stream] - batch.len() as u64;
                 assert_eq!(before, pending.at.get(), "appends are taken back in order");
                 waiting.next[stream] = before;
-                if *birth == Birth::New {
+                if let Birth::New(name) = birth {
                     assert_eq!(
                         stream + 1,
                         waiting.next.len(),
                         "streams are taken back in order"
                     );
                     waiting.next.pop();
-                    self.names.remove(&pending.name);
+                    self.names.remove(name);
                 }
             }
             Work::Forget(_) => {}

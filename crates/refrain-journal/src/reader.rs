@@ -244,6 +244,9 @@ impl Tracker {
                 dir: side.dir.clone(),
             });
         };
+        if mark.first_segment > progress.scan.at.segment {
+            return self.start_again(progress);
+        }
         if mark.end.frame > progress.scan.at.frame {
             progress.scan.look_again();
             self.catch_up(progress, &mark)?;
@@ -255,6 +258,21 @@ impl Tracker {
         if mark.first_segment > progress.first_segment {
             progress.first_segment = mark.first_segment;
             side.index().drop_sealed(mark.first_segment);
+        }
+        Ok(())
+    }
+
+    /// Reads the log from its oldest segment: the one that was read last is gone.
+    fn start_again(&self, progress: &mut Progress) -> Result<(), OpenError> {
+        let side = &self.side;
+        let (mark, walked) = walk(side.disk.as_ref(), &side.dir)?;
+        progress.scan = Scan::new(walked.tail, walked.end, walked.epoch);
+        progress.start = walked.start;
+        progress.first_segment = mark.first_segment;
+        let mut before = std::mem::replace(&mut *side.index(), walked.index);
+        self.learn_names(0);
+        for waker in before.take_all_followers() {
+            waker.wake();
         }
         Ok(())
     }

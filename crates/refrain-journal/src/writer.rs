@@ -153,9 +153,6 @@ impl Drop for Writer {
             self.queue
                 .stop(&mut self.taken, "the writer's thread panicked");
         }
-        let followers = self.read_side.index().take_all_followers();
-        for waker in followers {
-            waker.wake();
-        }
+        self.read_side.end();
     }
 }

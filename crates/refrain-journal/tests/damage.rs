@@ -1,6 +1,8 @@
 //! Cuts and flipped bits: what was acknowledged is there whole, or opening or reading refuses. It is
 //! never changed, shortened or invented in silence.
 
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! Failing operations: each operation of a small life fails or is the last one, and what was
 //! acknowledged is there afterwards.
 
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
 mod support;
 
 use std::io::ErrorKind;
@@ -301,7 +303,10 @@ async fn a_full_disk_rejects_appends_until_there_is_room_again_and_reading_goes_
             .await
         {
             Ok(_) => at += 1,
-            Err(AppendError::Rejected { reason, .. }) if reason == RejectReason::Full => break,
+            Err(AppendError::Rejected {
+                reason: RejectReason::Full,
+                ..
+            }) => break,
             Err(error) => panic!("{error}"),
         }
         assert!(at < 100, "three segments do not hold a hundred entries");

@@ -55,6 +55,7 @@ pub(crate) fn recover(
     }
     let spare = clear_ahead(disk, dir, settings, &walked)?;
     let mark = settle(disk, dir, mark, &walked)?;
+    remove_retired(disk, dir, mark.last().first_segment)?;
     Ok(Recovered {
         index: walked.index,
         mark,
@@ -148,6 +149,19 @@ fn clear_ahead(
         disk.sync_dir(dir).map_err(OpenError::io(dir))?;
     }
     Ok(spare)
+}
+
+/// Removes the segments below `first`, which a crash kept from being removed.
+fn remove_retired(disk: &dyn Disk, dir: &Path, first: u64) -> Result<(), OpenError> {
+    for name in disk.list(dir).map_err(OpenError::io(dir))? {
+        match FileKind::of(&name) {
+            FileKind::Log(number) | FileKind::Index(number) if number < first => {
+                Segment::remove(disk, dir, number)?;
+            }
+            FileKind::Log(_) | FileKind::Index(_) | FileKind::Temporary | FileKind::Other => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes the end of the log certain, and moves the mark there in a new epoch.
