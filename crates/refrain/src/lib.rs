@@ -32,8 +32,26 @@ pub use refrain_core::{
     Position, Processor, Recording, RedeliveryPolicy, Remember, RequestReply, Settlement,
     SideEffects, StopReason, Timer, Timestamp, UpcastError,
 };
-pub use refrain_journal::{MemoryJournal, MemorySnapshots};
+pub use refrain_journal::{
+    FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal, MemorySnapshots,
+    OpenError,
+};
 pub use relay::Relay;
 pub use runtime::Refrain;
 pub use signal::{Signal, Subscription};
 pub use snapshot_policy::SnapshotPolicy;
+
+/// The pages that users read first, so that their code compiles and runs.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/guide/processors.md")]
+    struct Processors;
+    #[doc = include_str!("../../../docs/guide/channels.md")]
+    struct Channels;
+    #[doc = include_str!("../../../docs/guide/running.md")]
+    struct Running;
+    #[doc = include_str!("../../../docs/guide/http.md")]
+    struct Http;
+}

@@ -463,11 +463,11 @@ where
             },
             AppendError::Rejected { .. } | AppendError::Fenced { .. } => AskError::NotRecorded {
                 id,
-                cause: error.clone(),
+                cause: Box::new(error.clone()),
             },
-            _ => AskError::Unknown {
+            AppendError::Unknown { .. } | _ => AskError::Unknown {
                 id,
-                cause: error.clone(),
+                cause: Box::new(error.clone()),
             },
         });
     }
