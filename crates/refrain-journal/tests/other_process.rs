@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -32,12 +32,11 @@ async fn follow(dir: &Path) {
     let reader = JournalReader::open_with(dir, options()).unwrap();
     let mut cursor = reader.follow(&name("orders"), position(1)).unwrap();
     let mut next = 1;
-    println!("follows");
     while next <= COUNT {
         let chunk = cursor.next().await.unwrap().unwrap();
         for (at, bytes) in chunk.entries() {
             assert_eq!((at.get(), bytes), (next, entry(next).as_bytes()));
-            println!("got {next}");
+            writeln!(std::io::stdout(), "got {next}").unwrap();
             next += 1;
         }
     }
