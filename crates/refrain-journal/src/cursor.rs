@@ -17,9 +17,9 @@ use refrain_core::{Name, Position};
 use crate::format::record::{self, Kind, RECORD_HEADER_BYTES, RecordHeader};
 use crate::format::segment_header::SegmentHeader;
 use crate::format::segment_index::{Run, decode_offsets};
-use crate::index::Extent;
 use crate::read_side::{ReadSide, check_first, closed};
 use crate::readers::Answer;
+use crate::sealed::Extent;
 use crate::segment::{index_name, log_name};
 use crate::storage::{Access, DiskFile, read_exact_at, read_up_to};
 

@@ -15,7 +15,7 @@ use crate::format::segment_header::SegmentHeader;
 use crate::format::segment_index::Span;
 use crate::keeper::{Keeper, NoSpare};
 use crate::mark::MarkFile;
-use crate::queue::{Birth, Pending, Work};
+use crate::pending::{Birth, Pending, Work};
 use crate::scan::{Item, Scan};
 use crate::segment::Segment;
 

@@ -11,9 +11,10 @@ use refrain_core::port::journal::{AppendError, Batch, RejectReason};
 use refrain_core::{Name, Position};
 
 use crate::completion::{Acknowledged, Cell, Failure, Submitted};
-use crate::format::record::{DECLARATION_BYTES_MAX, Declaration, RECORD_HEADER_BYTES};
+use crate::format::record::{DECLARATION_BYTES_MAX, Declaration};
 use crate::names::{Names, STREAMS_MAX};
 use crate::options::Settings;
+use crate::pending::{Birth, Pending, Work, entry_bytes};
 
 /// The way from callers to the writer.
 #[derive(Debug)]
@@ -48,6 +49,13 @@ struct Waiting {
     writer: WriterState,
 }
 
+impl Waiting {
+    fn next_ticket(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
+    }
+}
+
 /// Whether appends are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Status {
@@ -61,54 +69,6 @@ enum Status {
 enum WriterState {
     Busy,
     Waits,
-}
-
-/// Something submitted.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    pub(crate) stream: u32,
-    /// The position it names.
-    pub(crate) at: Position,
-    pub(crate) work: Work,
-    pub(crate) ticket: u64,
-    pub(crate) cell: Arc<Cell>,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// Record a batch, and the stream itself if it is its first.
-    Append { batch: Batch, birth: Birth },
-    /// Record that a stream starts later.
-    Forget(Declaration),
-}
-
-/// Whether an append is the first of its stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Birth {
-    New(Name),
-    Known,
-}
-
-impl Pending {
-    /// Bytes that its records take.
-    pub(crate) fn record_bytes(&self) -> usize {
-        match &self.work {
-            Work::Append { batch, birth } => {
-                let declaration = match birth {
-                    Birth::New(_) => DECLARATION_BYTES_MAX,
-                    Birth::Known => 0,
-                };
-                entry_bytes(batch) + declaration
-            }
-            Work::Forget(_) => DECLARATION_BYTES_MAX,
-        }
-    }
-}
-
-/// Bytes of the records of a batch.
-fn entry_bytes(batch: &Batch) -> usize {
-    batch.byte_len() + batch.len() * RECORD_HEADER_BYTES
 }
 
 /// What the writer does next.
@@ -192,7 +152,15 @@ impl Queue {
         waiting.next[stream as usize] = after;
         let work = Work::Append { batch, birth };
         let last = Position::new(after - 1).expect("the batch has an entry");
-        let ticket = self.push(waiting, stream, at, work, Arc::clone(&cell));
+        let ticket = waiting.next_ticket();
+        let pending = Pending {
+            stream,
+            at,
+            work,
+            ticket,
+            cell: Arc::clone(&cell),
+        };
+        self.push(waiting, pending);
         Ok(Submitted {
             stream: name.clone(),
             at,
@@ -211,7 +179,7 @@ impl Queue {
         below: Position,
         first: u64,
     ) -> Result<Option<Submitted>, AppendError> {
-        let waiting = self.lock();
+        let mut waiting = self.lock();
         let Some(stream) = self.names.find(name) else {
             return Ok(None);
         };
@@ -231,7 +199,15 @@ impl Queue {
         };
         let cell = Arc::new(Cell::default());
         let work = Work::Forget(declaration);
-        let ticket = self.push(waiting, stream, below, work, Arc::clone(&cell));
+        let ticket = waiting.next_ticket();
+        let pending = Pending {
+            stream,
+            at: below,
+            work,
+            ticket,
+            cell: Arc::clone(&cell),
+        };
+        self.push(waiting, pending);
         Ok(Some(Submitted {
             stream: name.clone(),
             at: below,
@@ -294,28 +270,10 @@ impl Queue {
         Ok(stream)
     }
 
-    /// Adds work and gives its ticket.
-    fn push(
-        &self,
-        mut waiting: MutexGuard<'_, Waiting>,
-        stream: u32,
-        at: Position,
-        work: Work,
-        cell: Arc<Cell>,
-    ) -> u64 {
-        waiting.ticket += 1;
-        let ticket = waiting.ticket;
-        let pending = Pending {
-            stream,
-            at,
-            work,
-            ticket,
-            cell,
-        };
+    fn push(&self, mut waiting: MutexGuard<'_, Waiting>, pending: Pending) {
         waiting.bytes += pending.record_bytes();
         waiting.pendings.push(pending);
         self.ring(waiting);
-        ticket
     }
 
     /// Calls the writer if it waits, after letting go of the lock it needs.

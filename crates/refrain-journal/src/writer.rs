@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::format::record::DECLARATION_BYTES_MAX;
 use crate::keeper::Keeper;
 use crate::log::{Log, WriteError};
-use crate::queue::{Call, Pending, Queue, Work};
+use crate::pending::{Pending, Work};
+use crate::queue::{Call, Queue};
 use crate::read_side::ReadSide;
 use crate::scan::Item;
 

@@ -31,12 +31,13 @@ async fn follow(dir: &Path) {
     assert!(matches!(refused, OpenError::Locked { .. }), "{refused}");
     let reader = JournalReader::open_with(dir, options()).unwrap();
     let mut cursor = reader.follow(&name("orders"), position(1)).unwrap();
+    let mut out = std::io::stdout();
     let mut next = 1;
     while next <= COUNT {
         let chunk = cursor.next().await.unwrap().unwrap();
         for (at, bytes) in chunk.entries() {
             assert_eq!((at.get(), bytes), (next, entry(next).as_bytes()));
-            writeln!(std::io::stdout(), "got {next}").unwrap();
+            writeln!(out, "got {next}").unwrap();
             next += 1;
         }
     }

@@ -16,10 +16,11 @@ use std::sync::Arc;
 use crate::error::OpenError;
 use crate::format::mark::{End, Mark, Stage};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::index::{Index, SealedSegment};
+use crate::index::Index;
 use crate::mark::MarkFile;
 use crate::options::Settings;
 use crate::scan::Scan;
+use crate::sealed::SealedSegment;
 use crate::segment::{FileKind, Segment};
 use crate::storage::{Disk, parent_of, read_exact_at, write_all_at};
 
