@@ -35,8 +35,8 @@ pub use refrain_core::{
     SideEffects, StopReason, Timer, Timestamp, UpcastError,
 };
 pub use refrain_journal::{
-    AppendFault, FileJournal, FileSnapshots, JournalOptions, MemoryJournal, MemorySnapshots,
-    OpenError,
+    AppendFault, FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal,
+    MemorySnapshots, OpenError,
 };
 pub use relay::Relay;
 pub use runtime::Refrain;
@@ -44,13 +44,19 @@ pub use signal::{Signal, Subscription};
 pub use snapshot_policy::SnapshotPolicy;
 pub use state_digest::StateDigest;
 
-/// The pages for users, compiled.
+/// The pages that users read first, so that their code compiles and runs.
 #[cfg(doctest)]
 mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
     #[doc = include_str!("../../../docs/guide/processors.md")]
     struct Processors;
     #[doc = include_str!("../../../docs/guide/channels.md")]
-    struct ChannelsPage;
+    struct Channels;
     #[doc = include_str!("../../../docs/guide/recovery.md")]
     struct Recovery;
+    #[doc = include_str!("../../../docs/guide/running.md")]
+    struct Running;
+    #[doc = include_str!("../../../docs/guide/http.md")]
+    struct Http;
 }
