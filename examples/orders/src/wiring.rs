@@ -84,9 +84,10 @@ pub async fn run(flags: ProcessorFlags) -> Result<(), Box<dyn Error>> {
 
     let routes = api::routes(Arc::clone(&refrain), orders.clone());
     let deliver_again_after = Duration::from_millis(flags.deliver_again_after_ms);
+    let signals = refrain.events();
     let watched = async {
         announce_recovery(&refrain, &orders).await?;
-        watch(refrain.events(), &orders, deliver_again_after).await
+        watch(signals, &orders, deliver_again_after).await
     };
     tokio::select! {
         _ = serve(listener, routes, ServeLimits::default(), flags.lifetime.over()) => {}

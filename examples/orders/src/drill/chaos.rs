@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::DrillError;
 use super::client::Client;
-use super::plan::{Fault, FaultKind, Plan};
+use super::plan::{Fault, FaultKind, Plan, Strike};
 use super::program::{Program, ProgramError};
 use super::progress::Progress;
 use crate::api::ChannelState;
@@ -47,13 +47,11 @@ impl Chaos<'_> {
         for fault in &plan.faults {
             match fault.kind {
                 FaultKind::Outage => stored_while_stopped += self.outage(fault).await?,
-                FaultKind::KillProcessor { .. }
-                | FaultKind::KillProcessorTwice { .. }
-                | FaultKind::KillValidator { .. } => {
+                FaultKind::Strike(strike) => {
                     self.released.send_replace(fault.released);
                     self.wait_until_stored(fault.stored).await?;
                     tokio::time::sleep(fault.pause).await;
-                    self.strike(fault.kind).await?;
+                    self.strike(strike).await?;
                 }
             }
         }
@@ -62,31 +60,30 @@ impl Chaos<'_> {
         Ok(stored_while_stopped)
     }
 
-    async fn strike(&mut self, kind: FaultKind) -> Result<(), DrillError> {
+    async fn strike(&mut self, strike: Strike) -> Result<(), ProgramError> {
         self.look_after()?;
-        match kind {
-            FaultKind::KillProcessor { down } => {
+        match strike {
+            Strike::Processor { down } => {
                 self.progress
                     .say(&format!("processor killed, back in {down:?}"));
-                restart(self.processor, down).await?;
+                restart(self.processor, down).await
             }
-            FaultKind::KillProcessorTwice { down, into } => {
+            Strike::ProcessorTwice { down, into } => {
                 self.progress.say(&format!(
                     "processor killed, and again {into:?} into its start"
                 ));
                 self.processor.kill().await;
                 self.processor.spawn()?;
                 tokio::time::sleep(into).await;
-                restart(self.processor, down).await?;
+                self.look_after()?;
+                restart(self.processor, down).await
             }
-            FaultKind::KillValidator { down } => {
+            Strike::Validator { down } => {
                 self.progress
                     .say(&format!("validator killed, back in {down:?}"));
-                restart(self.validator, down).await?;
+                restart(self.validator, down).await
             }
-            FaultKind::Outage => unreachable!("the outage is no single strike"),
         }
-        Ok(())
     }
 
     /// Takes the validator away until the channel stops, and shows that orders are still stored,

@@ -32,35 +32,42 @@ pub struct Fault {
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
+    /// One program is killed and started again.
+    Strike(Strike),
+    /// The validator stays away until the channel stops. Orders are submitted meanwhile, and the
+    /// processor is killed as well; then delivery is switched on again.
+    Outage,
+}
+
+/// How a program is killed and started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strike {
     /// The processor is killed, and started again after `down`.
-    KillProcessor {
+    Processor {
         /// How long it is away.
         down: Duration,
     },
     /// The processor is killed, started, and killed again `into` its start, in the midst of its
     /// recovery or just after.
-    KillProcessorTwice {
-        /// How long it is away.
+    ProcessorTwice {
+        /// How long it is away after the second time.
         down: Duration,
         /// How long it lives in between.
         into: Duration,
     },
     /// The validator is killed, and started again after `down`.
-    KillValidator {
+    Validator {
         /// How long it is away.
         down: Duration,
     },
-    /// The validator stays away until the channel stops. Orders are submitted meanwhile, and the
-    /// processor is killed as well; then delivery is switched on again.
-    Outage,
 }
 
 impl FaultKind {
     /// How many programs it kills.
     pub fn kills(self) -> usize {
         match self {
-            FaultKind::KillProcessor { .. } | FaultKind::KillValidator { .. } => 1,
-            FaultKind::KillProcessorTwice { .. } => 2,
+            FaultKind::Strike(Strike::Processor { .. } | Strike::Validator { .. }) => 1,
+            FaultKind::Strike(Strike::ProcessorTwice { .. }) => 2,
             FaultKind::Outage => OUTAGE_KILLS,
         }
     }
@@ -75,7 +82,7 @@ impl Plan {
         let mut kinds = Vec::new();
         let mut left = kills - OUTAGE_KILLS;
         while left > 0 {
-            let kind = draw_kind(&mut random, left);
+            let kind = FaultKind::Strike(draw_strike(&mut random, left));
             left -= kind.kills();
             kinds.push(kind);
         }
@@ -86,15 +93,15 @@ impl Plan {
     }
 }
 
-fn draw_kind(random: &mut StdRng, kills_left: usize) -> FaultKind {
+fn draw_strike(random: &mut StdRng, kills_left: usize) -> Strike {
     let down = Duration::from_millis(random.random_range(0..200));
     match random.random_range(0..10) {
-        0..4 => FaultKind::KillValidator { down },
+        0..4 => Strike::Validator { down },
         4..6 if kills_left >= 2 => {
             let into = Duration::from_millis(random.random_range(0..60));
-            FaultKind::KillProcessorTwice { down, into }
+            Strike::ProcessorTwice { down, into }
         }
-        _ => FaultKind::KillProcessor { down },
+        _ => Strike::Processor { down },
     }
 }
 
