@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use refrain_core::port::BoxFuture;
-use refrain_core::port::journal::{
+use refrain::port::BoxFuture;
+use refrain::port::journal::{
     AppendError, Batch, Cursor, Durability, Journal, ReadError, RejectReason,
 };
-use refrain_core::{Name, Position};
+use refrain::{Name, Position};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 

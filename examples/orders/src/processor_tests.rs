@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use refrain::port::BoxFuture;
 use refrain::{
     Attempted, Delivery, Destination, Failure, Handle, Key, MemoryJournal, RedeliveryPolicy,
     Refrain,
 };
-use refrain_core::port::BoxFuture;
 
 use super::*;
 

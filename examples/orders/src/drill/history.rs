@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use refrain::{FileJournal, History, Journal, OpenError, Position};
-use refrain_core::port::journal::ReadError;
-use refrain_core::{CodecError, Entry, FormatError, Name};
+use refrain::entry::{Entry, FormatError};
+use refrain::port::journal::ReadError;
+use refrain::{CodecError, FileJournal, History, Journal, Name, OpenError, Position};
 
 use crate::announcement::Recovered;
 use crate::domain::{OrderId, OrderStatus};
