@@ -4,6 +4,7 @@
 mod builder;
 mod clock;
 mod driver;
+pub mod entry;
 mod error;
 mod handle;
 mod history;
@@ -15,31 +16,35 @@ mod relay;
 mod runtime;
 mod signal;
 mod snapshot_policy;
+mod stage;
+mod state_digest;
 
 pub use builder::{Builder, ProcessorBuilder};
 pub use error::{BuildError, QueryError, StartError};
-pub use handle::{Handle, StateDigest};
+pub use handle::Handle;
 pub use history::History;
 pub use never::Never;
 pub use progress::RecoveryStatus;
 pub use recover::RecoverError;
+pub use refrain_core::port;
 pub use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
 pub use refrain_core::port::journal::Journal;
 pub use refrain_core::port::snapshots::Snapshots;
 pub use refrain_core::{
     Activation, AskError, ChannelKind, ChannelOptions, ChannelState, ChannelStatus, Channels,
-    Delay, Encoded, Encoding, InDoubt, Key, MessageId, Name, OneWay, Order, Outbox, Outcome,
-    Position, Processor, Recording, RedeliveryPolicy, Remember, RequestReply, Settlement,
-    SideEffects, StopReason, Timer, Timestamp, UpcastError,
+    CodecError, Delay, Encoded, Encoding, InDoubt, Key, MessageId, Name, NameError, OneWay, Order,
+    Outbox, Outcome, Position, Processor, Recording, RedeliveryPolicy, Remember, RequestReply,
+    Settlement, SideEffects, StopReason, Timer, Timestamp, UpcastError,
 };
 pub use refrain_journal::{
-    FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal, MemorySnapshots,
-    OpenError,
+    AppendFault, FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal,
+    MemorySnapshots, OpenError,
 };
 pub use relay::Relay;
 pub use runtime::Refrain;
 pub use signal::{Signal, Subscription};
 pub use snapshot_policy::SnapshotPolicy;
+pub use state_digest::StateDigest;
 
 /// The pages that users read first, so that their code compiles and runs.
 #[cfg(doctest)]
@@ -50,6 +55,8 @@ mod pages {
     struct Processors;
     #[doc = include_str!("../../../docs/guide/channels.md")]
     struct Channels;
+    #[doc = include_str!("../../../docs/guide/recovery.md")]
+    struct Recovery;
     #[doc = include_str!("../../../docs/guide/running.md")]
     struct Running;
     #[doc = include_str!("../../../docs/guide/http.md")]
