@@ -41,7 +41,7 @@ impl Encoding {
         let start = into.len();
         let encoded = match self {
             Encoding::Cbor => {
-                let mut serializer = minicbor_serde::Serializer::new(&mut *into);
+                let mut serializer = minicbor_serde::Serializer::new(Buffer(into));
                 value
                     .serialize(&mut serializer)
                     .map(|_| ())
@@ -100,5 +100,18 @@ impl CodecError {
             type_name: std::any::type_name::<T>(),
             reason: reason.to_string(),
         }
+    }
+}
+
+/// A buffer that grows; writing to it is worth inlining, for most writes are a byte or two.
+struct Buffer<'a>(&'a mut Vec<u8>);
+
+impl minicbor::encode::Write for Buffer<'_> {
+    type Error = std::convert::Infallible;
+
+    #[inline(always)]
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
     }
 }

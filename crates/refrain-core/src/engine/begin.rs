@@ -2,13 +2,13 @@
 
 use super::commit::Buffers;
 use super::lane::{Activity, Lane};
+use super::pending::Pending;
 use super::{Engine, EngineSettings, Moment, Replay};
 use crate::channel::{Activation, ChannelKind, ChannelOptions};
 use crate::entry::{Begun, DeclaredChannel, StopReason};
 use crate::id::{Epoch, Name};
 use crate::ledger::{Ledger, STRICT, Status};
 use crate::outbox::Outbox;
-use crate::port::journal::Batch;
 use crate::processor::Processor;
 
 /// Who begins to write.
@@ -35,8 +35,8 @@ impl<P: Processor> Engine<P> {
         let now = moment.now.max(ledger.time);
         let lanes = lanes::<P>(&mut ledger, &settings);
         let begun = begun(&ledger, &lanes, writer, now);
-        let mut batch = Batch::default();
-        batch.push_with(|bytes| begun.encode(bytes));
+        let mut pending = Pending::default();
+        pending.push_with(|bytes| begun.encode(bytes));
         ledger
             .fold_begun(&begun)
             .expect("the engine records only what folds");
@@ -53,7 +53,7 @@ impl<P: Processor> Engine<P> {
             route_numbers,
             outbox: Outbox::new(),
             buffers: Buffers::default(),
-            batch,
+            pending,
             durable: None,
             releases: std::collections::VecDeque::new(),
             effects: Vec::new(),

@@ -18,7 +18,6 @@ use crate::processor::{Encoded, Processor};
 /// Buffers that every step uses again.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
-    step: Vec<u8>,
     envelopes: Vec<u8>,
     answer: Vec<u8>,
     identity: Vec<u8>,
@@ -31,6 +30,8 @@ pub(super) struct Buffers {
 pub(super) struct Draft<'a> {
     pub(super) verdict: StepVerdict,
     pub(super) cause: Cause<'a>,
+    /// The ledger's fingerprint of the cause; 0 where the delivery itself knows what was handled.
+    pub(super) fingerprint: u128,
     pub(super) settled: Option<(DeliveryId, Settlement)>,
     pub(super) message: RecordedMessage<'a>,
     /// Where the outputs come from; `None` when the cause itself begins the line.
@@ -89,17 +90,60 @@ impl<P: Processor> Engine<P> {
             P::ENCODING.encode(answer, &mut self.buffers.answer)?;
         }
         self.encode_envelopes(draft);
-        self.encode_step(moment, draft);
-        let (bytes, bytes_max) = (self.buffers.step.len(), self.settings.entry_bytes_max);
-        if bytes > bytes_max {
-            let text = format!("an entry of {bytes} bytes, where {bytes_max} fit");
-            return Err(CommitError::Invalid(text));
+        self.append(moment, draft)?;
+        self.schedule_new(moment);
+        Ok(self.head())
+    }
+
+    /// Encodes the step into the batch, applies its events and folds it, or leaves everything as it
+    /// was. Only an `apply` that panics leaves a state that is of no use.
+    fn append(&mut self, moment: Moment, draft: &Draft<'_>) -> Result<(), CommitError> {
+        let step = Step {
+            verdict: draft.verdict,
+            encoding: P::ENCODING,
+            event_version: P::EVENT_VERSION,
+            time: moment.now,
+            seed: moment.seed,
+            cause: draft.cause,
+            settled: draft.settled,
+            message: draft.message,
+            answer: &self.buffers.answer,
+            events: Events(&self.outbox.event_bytes),
+            envelopes: Envelopes(&self.buffers.envelopes),
+        };
+        let bytes_max = self.settings.entry_bytes_max;
+        self.pending.try_push_with(|entry| {
+            let start = entry.len();
+            step.encode(entry);
+            let bytes = entry.len() - start;
+            if bytes > bytes_max {
+                let text = format!("an entry of {bytes} bytes, where {bytes_max} fit");
+                return Err(CommitError::Invalid(text));
+            }
+            for event in &self.outbox.events {
+                catch_unwind(AssertUnwindSafe(|| self.state.apply(event)))
+                    .map_err(|panic| CommitError::Spoiled(panic_text(&*panic)))?;
+            }
+            Ok(())
+        })?;
+        self.ledger
+            .fold_step(&step, draft.fingerprint)
+            .expect("the engine records only what folds");
+        Ok(())
+    }
+
+    /// Lines up the envelopes of the step that was recorded last.
+    fn schedule_new(&mut self, moment: Moment) {
+        if self.outbox.drafts.is_empty() {
+            return;
         }
-        for event in &self.outbox.events {
-            catch_unwind(AssertUnwindSafe(|| self.state.apply(event)))
-                .map_err(|panic| CommitError::Spoiled(panic_text(&*panic)))?;
+        let gate = self.head();
+        let envelopes = std::mem::take(&mut self.buffers.envelopes);
+        for envelope in Envelopes(&envelopes).iter() {
+            let DeliveryId { channel, number } = envelope.expect("just encoded").delivery;
+            self.schedule(moment, channel, number, gate);
         }
-        Ok(self.append_step(moment))
+        self.buffers.envelopes = envelopes;
     }
 
     /// Timers all wait in memory, so there is an end to them.
@@ -175,43 +219,6 @@ impl<P: Processor> Engine<P> {
             envelope.encode(envelopes);
         }
     }
-
-    fn encode_step(&mut self, moment: Moment, draft: &Draft<'_>) {
-        let step = Step {
-            verdict: draft.verdict,
-            encoding: P::ENCODING,
-            event_version: P::EVENT_VERSION,
-            time: moment.now,
-            seed: moment.seed,
-            cause: draft.cause,
-            settled: draft.settled,
-            message: draft.message,
-            answer: &self.buffers.answer,
-            events: Events(&self.outbox.event_bytes),
-            envelopes: Envelopes(&self.buffers.envelopes),
-        };
-        self.buffers.step.clear();
-        step.encode(&mut self.buffers.step);
-    }
-
-    /// Puts the encoded step into the batch and folds it, from its stored form, as a replay would.
-    fn append_step(&mut self, moment: Moment) -> Position {
-        let bytes = std::mem::take(&mut self.buffers.step);
-        let Ok(Entry::Step(step)) = Entry::decode(&bytes) else {
-            unreachable!("what was encoded as a step decodes as one")
-        };
-        self.batch.push(&bytes);
-        let position = self.ledger.next;
-        self.ledger
-            .fold_step(&step)
-            .expect("the engine records only what folds");
-        for envelope in step.envelopes.iter() {
-            let DeliveryId { channel, number } = envelope.expect("just encoded").delivery;
-            self.schedule(moment, channel, number, position);
-        }
-        self.buffers.step = bytes;
-        position
-    }
 }
 
 impl Lineage {
@@ -225,7 +232,7 @@ impl Lineage {
                 causation: key,
             };
         }
-        let key = secret.key(&[b"cause", identity]);
+        let key = secret.correlation(identity);
         Lineage {
             correlation: key,
             causation: key,

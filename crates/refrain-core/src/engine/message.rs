@@ -51,15 +51,24 @@ enum Decided<P: Processor> {
     Panicked(String),
 }
 
+/// A message's identity, its fingerprint, and who waits for the answer.
+struct Asked {
+    id: MessageId,
+    fingerprint: u128,
+    ticket: Option<Ticket>,
+}
+
 impl<P: Processor> Engine<P> {
     pub(super) fn on_message(
         &mut self,
         moment: Moment,
         id: MessageId,
-        message: P::Message,
+        message: &P::Message,
         ticket: Option<Ticket>,
     ) {
-        if let Seen::Handled(position) = self.ledger.seen(&id.as_cause()) {
+        let cause = id.as_cause();
+        let fingerprint = self.ledger.fingerprint(&cause);
+        if let Seen::Handled(position) = self.ledger.inbox.seen(&cause, fingerprint) {
             if let Some(ticket) = ticket {
                 self.gate(Release::Recall {
                     ticket,
@@ -69,19 +78,23 @@ impl<P: Processor> Engine<P> {
             }
             return;
         }
-        if !self.ledger.inbox.has_room_for(&id.as_cause()) {
+        if !self.ledger.inbox.has_room_for(&cause) {
             let text =
                 format!("{SOURCES_MAX} sources are remembered, there is no room for another");
             return self.tell(ticket, Err(AskError::Invalid(text)));
         }
         let tries = if id.is_durable() { PANICS_MAX } else { 1 };
-        match self.decide(moment, &message, tries) {
-            Decided::Answered(answer) => self.handled(moment, id, &message, answer, ticket),
-            Decided::Rejected(rejection) => self.rejected(moment, &id, &message, rejection, ticket),
+        let decided = self.decide(moment, message, tries);
+        let asked = Asked {
+            id,
+            fingerprint,
+            ticket,
+        };
+        match decided {
+            Decided::Answered(answer) => self.handled(moment, asked, message, answer),
+            Decided::Rejected(rejection) => self.rejected(moment, &asked, message, rejection),
             Decided::Panicked(text) => {
-                if id.is_durable() {
-                    self.park_message(moment, &id, &encoded::<P>(&message));
-                }
+                self.park_if_durable(moment, &asked, message);
                 self.tell(ticket, Err(AskError::Panicked(text)));
             }
         }
@@ -103,30 +116,16 @@ impl<P: Processor> Engine<P> {
         Decided::Panicked(text)
     }
 
-    fn handled(
-        &mut self,
-        moment: Moment,
-        id: MessageId,
-        message: &P::Message,
-        answer: P::Answer,
-        ticket: Option<Ticket>,
-    ) {
-        match self.commit_message(
-            moment,
-            StepVerdict::Handled,
-            id.as_cause(),
-            message,
-            &answer,
-        ) {
+    fn handled(&mut self, moment: Moment, asked: Asked, message: &P::Message, answer: P::Answer) {
+        let ticket = asked.ticket;
+        match self.commit_message(moment, StepVerdict::Handled, &asked, message, &answer) {
             Ok(()) => self.tell(ticket, Ok(answer)),
             Err(CommitError::Invalid(text)) => {
-                if id.is_durable() {
-                    self.park_message(moment, &id, &encoded::<P>(message));
-                }
+                self.park_if_durable(moment, &asked, message);
                 self.tell(ticket, Err(AskError::Invalid(text)));
             }
-            Err(CommitError::Spoiled(text)) if id.is_durable() => {
-                let bytes = encoded::<P>(message);
+            Err(CommitError::Spoiled(text)) if asked.id.is_durable() => {
+                let (id, bytes) = (asked.id, encoded::<P>(message));
                 self.spoil(SpoiledBy::Message { id, bytes, ticket }, text);
             }
             Err(CommitError::Spoiled(text)) => {
@@ -140,61 +139,56 @@ impl<P: Processor> Engine<P> {
     fn rejected(
         &mut self,
         moment: Moment,
-        id: &MessageId,
+        asked: &Asked,
         message: &P::Message,
         rejection: P::Rejection,
-        ticket: Option<Ticket>,
     ) {
-        if id.is_durable() {
+        if asked.id.is_durable() {
             self.outbox.open(moment.now, moment.seed);
             let verdict = StepVerdict::Refused;
-            let cause = id.as_cause();
-            if self
-                .commit_message(moment, verdict, cause, message, &rejection)
-                .is_err()
-            {
-                self.park_message(moment, id, &encoded::<P>(message));
+            let refused = self.commit_message(moment, verdict, asked, message, &rejection);
+            if refused.is_err() {
+                self.park_if_durable(moment, asked, message);
             }
         }
-        self.tell(ticket, Err(AskError::Rejected(rejection)));
+        self.tell(asked.ticket, Err(AskError::Rejected(rejection)));
     }
 
     fn commit_message<A: serde::Serialize>(
         &mut self,
         moment: Moment,
         verdict: StepVerdict,
-        cause: Cause<'_>,
+        asked: &Asked,
         message: &P::Message,
         answer: &A,
     ) -> Result<(), CommitError> {
         let mut bytes = std::mem::take(&mut self.buffers.message);
         bytes.clear();
-        let committed = self.commit_recorded(moment, verdict, cause, message, answer, &mut bytes);
+        let encoded = match P::RECORDING {
+            Recording::Identity => Ok(()),
+            Recording::Message | Recording::Digest => P::ENCODING.encode(message, &mut bytes),
+        };
+        let digest = digest::<P>(&bytes);
+        let draft = Draft {
+            verdict,
+            cause: asked.id.as_cause(),
+            fingerprint: asked.fingerprint,
+            settled: None,
+            message: recorded_message::<P>(&bytes, digest.as_ref()),
+            lineage: None,
+        };
+        let committed = match encoded {
+            Ok(()) => self.commit(moment, &draft, Some(answer)).map(|_| ()),
+            Err(error) => Err(error.into()),
+        };
         self.buffers.message = bytes;
         committed
     }
 
-    fn commit_recorded<A: serde::Serialize>(
-        &mut self,
-        moment: Moment,
-        verdict: StepVerdict,
-        cause: Cause<'_>,
-        message: &P::Message,
-        answer: &A,
-        bytes: &mut Vec<u8>,
-    ) -> Result<(), CommitError> {
-        if P::RECORDING != Recording::Identity {
-            P::ENCODING.encode(message, bytes)?;
+    fn park_if_durable(&mut self, moment: Moment, asked: &Asked, message: &P::Message) {
+        if asked.id.is_durable() {
+            self.park_message(moment, &asked.id, &encoded::<P>(message));
         }
-        let digest = digest::<P>(bytes);
-        let draft = Draft {
-            verdict,
-            cause,
-            settled: None,
-            message: recorded_message::<P>(bytes, digest.as_ref()),
-            lineage: None,
-        };
-        self.commit(moment, &draft, Some(answer)).map(|_| ())
     }
 
     /// Records that a message of a durable source was set aside, with its bytes if they fit and may
@@ -202,9 +196,11 @@ impl<P: Processor> Engine<P> {
     fn park_message(&mut self, moment: Moment, id: &MessageId, bytes: &[u8]) {
         self.outbox.open(moment.now, moment.seed);
         let digest = digest::<P>(bytes);
+        let cause = id.as_cause();
         let mut draft = Draft {
             verdict: StepVerdict::Parked,
-            cause: id.as_cause(),
+            cause,
+            fingerprint: self.ledger.fingerprint(&cause),
             settled: None,
             message: recorded_message::<P>(bytes, digest.as_ref()),
             lineage: None,
@@ -236,7 +232,9 @@ impl<P: Processor> Engine<P> {
         match spoiled.by {
             SpoiledBy::Outside => {}
             SpoiledBy::Message { id, bytes, ticket } => {
-                if self.ledger.seen(&id.as_cause()) == Seen::New {
+                let cause = id.as_cause();
+                let fingerprint = self.ledger.fingerprint(&cause);
+                if self.ledger.inbox.seen(&cause, fingerprint) == Seen::New {
                     self.park_message(moment, &id, &bytes);
                 }
                 self.tell(ticket, Err(AskError::Panicked(spoiled.text)));

@@ -16,6 +16,7 @@ mod input;
 mod lane;
 mod message;
 mod outcome;
+mod pending;
 mod pump;
 mod release;
 mod replay;
@@ -28,7 +29,6 @@ use crate::channel::ChannelOptions;
 use crate::entry::{Actor, ChannelMoved, Move};
 use crate::id::{Epoch, Name, Position};
 use crate::ledger::{Ledger, Remember};
-use crate::limit::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use crate::outbox::Outbox;
 use crate::port::journal::Batch;
 use crate::processor::Processor;
@@ -43,6 +43,7 @@ pub use status::{ChannelState, ChannelStatus};
 
 use commit::Buffers;
 use lane::Lane;
+use pending::Pending;
 use release::Release;
 
 /// What an engine needs to know besides the processor and its entries.
@@ -70,7 +71,7 @@ pub struct Engine<P: Processor> {
     route_numbers: Vec<u16>,
     outbox: Outbox<P>,
     buffers: Buffers,
-    batch: Batch,
+    pending: Pending,
     durable: Option<Position>,
     /// In order of position.
     releases: VecDeque<(Position, Release<P>)>,
@@ -109,7 +110,7 @@ impl<P: Processor> Engine<P> {
                 id,
                 message,
                 ticket,
-            } => self.on_message(moment, id, message, ticket),
+            } => self.on_message(moment, id, &message, ticket),
             Input::Looked { ticket } => self.gate(Release::Seen { ticket }),
             Input::Attempted {
                 channel,
@@ -162,24 +163,22 @@ impl<P: Processor> Engine<P> {
 
     /// Whether [`Engine::take_batch`] would give something.
     pub fn has_pending(&self) -> bool {
-        !self.batch.is_empty() || self.lanes.iter().any(|lane| !lane.confirmed.is_empty())
+        !self.pending.is_empty() || self.lanes.iter().any(|lane| !lane.confirmed.is_empty())
     }
 
     /// Entries and bytes that wait to be appended.
     pub fn pending(&self) -> (usize, usize) {
-        (self.batch.len(), self.batch.byte_len())
+        (self.pending.len(), self.pending.byte_len())
     }
 
-    /// Takes the entries that are to be appended, and the position of the first one. Confirmations
-    /// of one-way deliveries are recorded here, one entry for as many as came.
+    /// Takes entries that are to be appended, and the position of the first one: as many as one
+    /// append takes, so that there may be more. Confirmations of one-way deliveries are recorded
+    /// here, one entry for as many as came.
     pub fn take_batch(&mut self, now: Timestamp) -> Option<(Position, Batch)> {
         self.record_confirmed(now.max(self.ledger.time));
-        if self.batch.is_empty() {
-            return None;
-        }
-        let next = self.ledger.next.get();
-        let at = Position::new(next - self.batch.len() as u64).expect("positions start at 1");
-        Some((at, std::mem::take(&mut self.batch)))
+        let first = self.ledger.next.get() - self.pending.len() as u64;
+        let at = Position::new(first).expect("positions start at 1");
+        Some((at, self.pending.take()?))
     }
 
     /// Hands over what is to be done, in order.
@@ -190,18 +189,13 @@ impl<P: Processor> Engine<P> {
     /// When [`Input::Tick`] is wanted next. While a batch waits that is as large as one may be,
     /// nothing is.
     pub fn next_due(&self) -> Option<Timestamp> {
-        if self.is_batch_full() {
+        if self.pending.is_full() {
             return None;
         }
         let lanes = self.lanes.iter().zip(&self.ledger.channels);
         lanes
             .filter_map(|(lane, recorded)| lane.next_due(recorded))
             .min()
-    }
-
-    /// Whether the batch takes nothing more that can wait until it has been taken.
-    fn is_batch_full(&self) -> bool {
-        self.batch.len() >= BATCH_ENTRIES_MAX || self.batch.byte_len() >= BATCH_BYTES_MAX
     }
 
     /// Why the state can no longer be trusted, if `apply` panicked half-way through an event.
@@ -233,7 +227,7 @@ impl<P: Processor> Engine<P> {
             what,
         };
         let position = self.ledger.next;
-        self.batch.push_with(|bytes| moved.encode(bytes));
+        self.pending.push_with(|bytes| moved.encode(bytes));
         self.ledger
             .fold_moved(&moved)
             .expect("the engine records only what folds");

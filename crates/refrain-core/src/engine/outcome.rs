@@ -193,6 +193,7 @@ impl<P: Processor> Engine<P> {
         let draft = Draft {
             verdict: StepVerdict::Handled,
             cause,
+            fingerprint: 0,
             settled: Some((delivery, settlement)),
             message: if P::RECORDING == Recording::Message || matches!(what, OutcomeCause::Reply(_))
             {
@@ -280,6 +281,7 @@ impl<P: Processor> Engine<P> {
         let mut draft = Draft {
             verdict: StepVerdict::Parked,
             cause,
+            fingerprint: 0,
             settled: None,
             message: RecordedMessage::Bytes(bytes),
             lineage: None,
@@ -319,6 +321,7 @@ impl<P: Processor> Engine<P> {
         let draft = Draft {
             verdict: StepVerdict::Handled,
             cause,
+            fingerprint: 0,
             settled: Some((delivery, Settlement::Confirm)),
             message: RecordedMessage::Nothing,
             lineage: Some(open.lineage()),

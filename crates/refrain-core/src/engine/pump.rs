@@ -35,7 +35,7 @@ impl<P: Processor> Engine<P> {
         if self.lanes[place].kind == ChannelKind::Timer {
             self.look_at_timers(channel);
         }
-        while self.spoiled.is_none() && !self.is_batch_full() {
+        while self.spoiled.is_none() && !self.pending.is_full() {
             let (recorded, lane) = (&self.ledger.channels[place], &mut self.lanes[place]);
             match lane.ready(recorded, self.durable, moment.now) {
                 Some(Ready::Due(number)) => {

@@ -109,7 +109,8 @@ impl<P: Processor> Replay<P> {
             Entry::ChannelMoved(moved) => self.ledger.fold_moved(&moved).map_err(at),
             Entry::Step(step) => {
                 self.apply(position, &step)?;
-                self.ledger.fold_step(&step).map_err(at)
+                let fingerprint = self.ledger.fingerprint(&step.cause);
+                self.ledger.fold_step(&step, fingerprint).map_err(at)
             }
         }
     }

@@ -104,52 +104,43 @@ impl<'a> Step<'a> {
     /// Appends the stored form.
     pub(crate) fn encode(&self, into: &mut Vec<u8>) {
         let start = into.len();
-        put_u8(into, TAG);
-        put_u8(into, VERSION);
-        put_u8(into, verdict_tag(self.verdict));
-        put_u8(into, self.encoding.tag());
-        put_u16(into, self.event_version);
-        put_u8(
-            into,
-            settlement_tag(self.settled.map(|(_, settlement)| settlement)),
-        );
-        put_u8(into, message_tag(self.message));
-        put_u64(into, self.time.as_micros());
-        put_u64(into, self.seed);
-        into.extend_from_slice(&[0; 24]);
-        assert_eq!(
-            into.len() - start,
-            HEADER_BYTES,
-            "the header has its length"
-        );
-        let mut mark = into.len();
-        let mut section = 0;
-        let mut close = |into: &mut Vec<u8>| {
-            let bytes = length(into.len() - mark).to_le_bytes();
-            let at = start + 24 + 4 * section;
-            into[at..at + 4].copy_from_slice(&bytes);
-            mark = into.len();
-            section += 1;
-        };
+        into.extend_from_slice(&[0; HEADER_BYTES]);
         self.cause.encode(into);
-        close(into);
+        let cause = into.len() - start - HEADER_BYTES;
         if let Some((delivery, _)) = self.settled {
             put_u16(into, delivery.channel);
             put_u64(into, delivery.number);
         }
-        close(into);
-        match self.message {
-            RecordedMessage::Nothing => {}
-            RecordedMessage::Bytes(bytes) => into.extend_from_slice(bytes),
-            RecordedMessage::Digest(digest) => into.extend_from_slice(digest),
+        let settled = into.len() - start - HEADER_BYTES - cause;
+        let message = match self.message {
+            RecordedMessage::Nothing => &[][..],
+            RecordedMessage::Bytes(bytes) => bytes,
+            RecordedMessage::Digest(digest) => digest,
+        };
+        let sections = [message, self.answer, self.events.0, self.envelopes.0];
+        for section in sections {
+            into.extend_from_slice(section);
         }
-        close(into);
-        into.extend_from_slice(self.answer);
-        close(into);
-        into.extend_from_slice(self.events.0);
-        close(into);
-        into.extend_from_slice(self.envelopes.0);
-        close(into);
+        let [message, answer, events, envelopes] = sections.map(<[u8]>::len);
+        let header = self.header([cause, settled, message, answer, events, envelopes]);
+        into[start..start + HEADER_BYTES].copy_from_slice(&header);
+    }
+
+    fn header(&self, lengths: [usize; 6]) -> [u8; HEADER_BYTES] {
+        let mut header = [0; HEADER_BYTES];
+        header[0] = TAG;
+        header[1] = VERSION;
+        header[2] = verdict_tag(self.verdict);
+        header[3] = self.encoding.tag();
+        header[4..6].copy_from_slice(&self.event_version.to_le_bytes());
+        header[6] = settlement_tag(self.settled.map(|(_, settlement)| settlement));
+        header[7] = message_tag(self.message);
+        header[8..16].copy_from_slice(&self.time.as_micros().to_le_bytes());
+        header[16..24].copy_from_slice(&self.seed.to_le_bytes());
+        for (place, bytes) in header[24..].chunks_exact_mut(4).zip(lengths) {
+            place.copy_from_slice(&length(bytes).to_le_bytes());
+        }
+        header
     }
 
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Step<'a>, FormatError> {

@@ -58,8 +58,8 @@ pub(crate) struct Inbox {
     outside: HashMap<u128, Position, BuildHasherDefault<Fingerprinted>>,
     /// What is in `outside`, in the order it came.
     order: VecDeque<Outside>,
-    sources: HashMap<Box<str>, Handled>,
-    senders: HashMap<Box<str>, HashMap<Box<str>, Sender>>,
+    sources: BTreeMap<Box<str>, Handled>,
+    senders: BTreeMap<Box<str>, BTreeMap<Box<str>, Sender>>,
     /// Channels in `senders`.
     sender_count: usize,
 }
@@ -201,7 +201,7 @@ impl Inbox {
 
     fn sender(&mut self, sender: &str, channel: &str) -> &mut Sender {
         if !self.senders.contains_key(sender) {
-            self.senders.insert(sender.into(), HashMap::new());
+            self.senders.insert(sender.into(), BTreeMap::new());
         }
         let channels = self.senders.get_mut(sender).expect("inserted above");
         if !channels.contains_key(channel) {
@@ -219,27 +219,19 @@ impl Inbox {
             put_u64(into, outside.time.as_micros());
             put_u64(into, outside.position.get());
         }
-        let sources: BTreeMap<_, _> = self.sources.iter().collect();
-        put_u32(into, length(sources.len()));
-        for (source, last) in sources {
+        put_u32(into, length(self.sources.len()));
+        for (source, last) in &self.sources {
             put_bytes(into, source.as_bytes());
             put_u64(into, last.number);
             put_u64(into, last.position.get());
         }
-        let senders: BTreeMap<(&str, &str), &Sender> = self
-            .senders
-            .iter()
-            .flat_map(|(sender, channels)| {
-                channels
-                    .iter()
-                    .map(move |(channel, of)| ((&**sender, &**channel), of))
-            })
-            .collect();
-        put_u32(into, length(senders.len()));
-        for ((sender, channel), of) in senders {
-            put_bytes(into, sender.as_bytes());
-            put_bytes(into, channel.as_bytes());
-            of.encode(into);
+        put_u32(into, length(self.sender_count));
+        for (sender, channels) in &self.senders {
+            for (channel, of) in channels {
+                put_bytes(into, sender.as_bytes());
+                put_bytes(into, channel.as_bytes());
+                of.encode(into);
+            }
         }
     }
 

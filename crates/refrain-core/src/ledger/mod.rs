@@ -58,13 +58,8 @@ impl Ledger {
         self.next.before()
     }
 
-    /// Whether the message with this cause was handled.
-    pub(crate) fn seen(&mut self, cause: &Cause<'_>) -> Seen {
-        let fingerprint = self.fingerprint(cause);
-        self.inbox.seen(cause, fingerprint)
-    }
-
-    fn fingerprint(&mut self, cause: &Cause<'_>) -> u128 {
+    /// What stands for the identity of a message in the inbox, where that needs it.
+    pub(crate) fn fingerprint(&mut self, cause: &Cause<'_>) -> u128 {
         match cause {
             Cause::Given { .. } | Cause::Drawn(_) => {
                 self.secret.fingerprint(cause, &mut self.scratch)
@@ -114,10 +109,13 @@ impl Ledger {
         }
     }
 
-    /// Notes what the step at the next position says.
-    pub(crate) fn fold_step(&mut self, step: &Step<'_>) -> Result<(), FormatError> {
+    /// Notes what the step at the next position says. `fingerprint` is of its cause.
+    pub(crate) fn fold_step(
+        &mut self,
+        step: &Step<'_>,
+        fingerprint: u128,
+    ) -> Result<(), FormatError> {
         let position = self.next;
-        let fingerprint = self.fingerprint(&step.cause);
         self.inbox
             .note(&step.cause, fingerprint, step.time, position);
         if let Some((delivery, settlement)) = step.settled {

@@ -39,8 +39,15 @@ impl Secret {
         Key::new(*key)
     }
 
-    /// What stands for an identity in the memory of handled messages: SipHash-2-4 (Aumasson and
-    /// Bernstein, 2012) with 128 bits, so that nobody outside can make two ids meet.
+    /// What all that follows from the message with this identity has in common. It is told to
+    /// destinations, so it has nothing in common with the fingerprint of the same identity.
+    pub(crate) fn correlation(&self, identity: &[u8]) -> Key {
+        let (_, key) = self.bytes.split_last_chunk().expect("32 bytes end with 16");
+        Key::new(hash(key, identity).to_be_bytes())
+    }
+
+    /// What stands for an identity in the memory of handled messages, so that nobody outside
+    /// can make two ids meet.
     pub(crate) fn fingerprint(&self, cause: &Cause<'_>, buffer: &mut Vec<u8>) -> u128 {
         buffer.clear();
         cause.encode_identity(buffer);
@@ -48,10 +55,15 @@ impl Secret {
             .bytes
             .split_first_chunk()
             .expect("32 bytes begin with 16");
-        let mut hasher = SipHasher24::new_with_key(key);
-        hasher.write(buffer);
-        hasher.finish128().as_u128()
+        hash(key, buffer)
     }
+}
+
+/// SipHash-2-4 (Aumasson and Bernstein, 2012) with 128 bits.
+fn hash(key: &[u8; 16], bytes: &[u8]) -> u128 {
+    let mut hasher = SipHasher24::new_with_key(key);
+    hasher.write(bytes);
+    hasher.finish128().as_u128()
 }
 
 impl std::fmt::Debug for Secret {

@@ -122,6 +122,15 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// An empty batch with room for so many entries and bytes.
+    #[must_use]
+    pub fn with_capacity(entries: usize, bytes: usize) -> Batch {
+        Batch {
+            bytes: Vec::with_capacity(bytes),
+            ends: Vec::with_capacity(entries),
+        }
+    }
+
     /// Adds one entry.
     ///
     /// # Panics
@@ -136,6 +145,26 @@ impl Batch {
     /// When the batch outgrows 4 GiB.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.bytes);
+        self.end_entry();
+    }
+
+    /// As [`Batch::push_with`], but nothing is added when `write` fails.
+    pub(crate) fn try_push_with<E>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.bytes.len();
+        match write(&mut self.bytes) {
+            Ok(()) => self.end_entry(),
+            Err(error) => {
+                self.bytes.truncate(start);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn end_entry(&mut self) {
         let end = u32::try_from(self.bytes.len()).expect("a batch stays below 4 GiB");
         assert!(
             end >= self.ends.last().copied().unwrap_or(0),
