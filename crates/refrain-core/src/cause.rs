@@ -188,8 +188,9 @@ pub struct DeliveryId {
 /// What an outcome was, as its identity needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutcomeCause {
-    /// A reply; whichever attempt brought it, it is the same.
-    Reply,
+    /// The `n`-th recorded reply, whichever attempt brought it; above 1 only when the processor asked
+    /// for redelivery of the replies before.
+    Reply(u32),
     /// The `n`-th recorded failure outcome: the destination said that it failed.
     Failure(u32),
     /// The `n`-th recorded failure outcome: nothing was heard.

@@ -39,6 +39,10 @@ pub const REMEMBERED_DEFAULT: usize = 100_000;
 /// Sources with sequence numbers that are remembered, one number each.
 pub const SOURCES_MAX: usize = 65_536;
 
+/// Deliveries of one channel of another processor whose answers can be told again. Which ones were
+/// handled is remembered without such a limit, until that channel has settled them.
+pub const DELIVERED_ANSWERS_MAX: usize = 2 * WINDOW_MAX as usize;
+
 /// Times that a message from a durable source may panic before it is parked.
 pub const PANICS_MAX: u32 = 3;
 

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use refrain_core::port::journal::AppendError;
+use refrain_core::port::journal::{AppendError, RejectReason};
+use refrain_core::{Name, Position};
 
 /// The last ticket that is durable, with all before it that did not fail.
 #[derive(Debug, Default)]
@@ -37,7 +38,16 @@ enum State {
     #[default]
     Waiting,
     Polled(Waker),
-    Failed(AppendError),
+    Failed(Failure),
+}
+
+/// Why something submitted did not become durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It certainly did not happen.
+    Rejected(RejectReason),
+    /// It may have happened.
+    Unknown(String),
 }
 
 impl Cell {
@@ -51,9 +61,9 @@ impl Cell {
     }
 
     /// Tells the caller that it failed.
-    pub(crate) fn fail(&self, error: AppendError) {
+    pub(crate) fn fail(&self, failure: Failure) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *state, State::Failed(error));
+        let before = std::mem::replace(&mut *state, State::Failed(failure));
         drop(state);
         if let State::Polled(waker) = before {
             waker.wake();
@@ -61,29 +71,45 @@ impl Cell {
     }
 }
 
-/// The caller's side: completes when the ticket is durable or failed.
+/// The caller's side: completes when the ticket is durable or failed. It alone knows the stream's
+/// name, so that the writer never touches what all callers share.
 #[derive(Debug)]
 pub(crate) struct Submitted {
+    pub(crate) stream: Name,
+    /// The position that was named.
+    pub(crate) at: Position,
+    /// The position that an acknowledgement answers.
+    pub(crate) last: Position,
     pub(crate) cell: Arc<Cell>,
     pub(crate) acknowledged: Arc<Acknowledged>,
     pub(crate) ticket: u64,
 }
 
 impl Future for Submitted {
-    type Output = Result<(), AppendError>;
+    type Output = Result<Position, AppendError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.cell.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Failed(error) = &*state {
-            return Poll::Ready(Err(error.clone()));
+        if let State::Failed(failure) = &*state {
+            return Poll::Ready(Err(self.error(failure.clone())));
         }
         // Asked under the lock: the writer advances first and takes the waker then, so either this
         // sees the ticket or the writer sees the waker.
         if self.acknowledged.covers(self.ticket) {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(self.last));
         }
         *state = State::Polled(context.waker().clone());
         Poll::Pending
+    }
+}
+
+impl Submitted {
+    fn error(&self, failure: Failure) -> AppendError {
+        let (stream, at) = (self.stream.clone(), self.at);
+        match failure {
+            Failure::Rejected(reason) => AppendError::Rejected { stream, at, reason },
+            Failure::Unknown(reason) => AppendError::Unknown { stream, at, reason },
+        }
     }
 }
 
@@ -105,6 +131,9 @@ mod tests {
 
     fn submitted(ticket: u64) -> Submitted {
         Submitted {
+            stream: Name::new("orders").unwrap(),
+            at: Position::FIRST,
+            last: Position::FIRST,
             cell: Arc::default(),
             acknowledged: Arc::default(),
             ticket,
@@ -129,11 +158,7 @@ mod tests {
     fn a_failure_is_told_even_when_later_tickets_are_durable() {
         let mut context = Context::from_waker(Waker::noop());
         let mut append = submitted(1);
-        append.cell.fail(AppendError::Unknown {
-            stream: refrain_core::Name::new("orders").unwrap(),
-            at: refrain_core::Position::FIRST,
-            reason: "a test".into(),
-        });
+        append.cell.fail(Failure::Unknown("a test".into()));
         append.acknowledged.advance(2);
         let answer = Pin::new(&mut append).poll(&mut context);
         assert!(matches!(

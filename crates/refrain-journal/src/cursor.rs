@@ -17,9 +17,9 @@ use refrain_core::{Name, Position};
 use crate::format::record::{self, Kind, RECORD_HEADER_BYTES, RecordHeader};
 use crate::format::segment_header::SegmentHeader;
 use crate::format::segment_index::{Run, decode_offsets};
-use crate::index::Extent;
 use crate::read_side::{ReadSide, check_first, closed};
 use crate::readers::Answer;
+use crate::sealed::Extent;
 use crate::segment::{index_name, log_name};
 use crate::storage::{Access, DiskFile, read_exact_at, read_up_to};
 
@@ -78,12 +78,17 @@ impl FileCursor {
         loop {
             match std::mem::replace(&mut self.state, State::Failed) {
                 State::Idle(reading) => {
-                    let Some(end) = self.end(reading.next, context) else {
-                        self.state = State::Idle(reading);
-                        return match self.until {
-                            Until::Before(_) => Poll::Ready(Ok(None)),
-                            Until::Closed => Poll::Pending,
-                        };
+                    let end = match self.until(reading.next, context) {
+                        Found::Entries(end) => end,
+                        Found::End => {
+                            self.state = State::Idle(reading);
+                            return Poll::Ready(Ok(None));
+                        }
+                        Found::NotYet => {
+                            self.state = State::Idle(reading);
+                            return Poll::Pending;
+                        }
+                        Found::Never => return Poll::Ready(Err(closed())),
                     };
                     let side = Arc::clone(&self.side);
                     let job = move || reading.chunk(&side, end);
@@ -108,23 +113,37 @@ impl FileCursor {
         }
     }
 
-    /// The position before which entries from `next` on can be read now. Where there are none, a
-    /// following cursor is woken when there are.
-    fn end(&self, next: u64, context: &Context<'_>) -> Option<u64> {
-        let end = match self.until {
-            Until::Before(end) => end,
+    /// What there is from `next` on. A following cursor is woken when there is more.
+    fn until(&self, next: u64, context: &Context<'_>) -> Found {
+        let id = self.side.names.find(&self.stream);
+        match self.until {
+            Until::Before(end) if next < end => Found::Entries(end),
+            Until::Before(_) => Found::End,
             Until::Closed => {
-                let id = self.side.names.find(&self.stream);
                 let mut index = self.side.index();
                 let (_, end) = index.bounds(id);
-                if next >= end {
-                    index.follow(&self.stream, context.waker());
+                if next < end {
+                    return Found::Entries(end);
                 }
-                end
+                if self.side.is_ended() {
+                    return Found::Never;
+                }
+                index.follow(&self.stream, context.waker());
+                Found::NotYet
             }
-        };
-        (next < end).then_some(end)
+        }
     }
+}
+
+/// What there is to read for a cursor.
+enum Found {
+    /// Entries before this position.
+    Entries(u64),
+    /// Nothing, and the cursor wants nothing more.
+    End,
+    NotYet,
+    /// Nothing, and there will be nothing: the journal is closed or stopped.
+    Never,
 }
 
 impl Cursor for FileCursor {

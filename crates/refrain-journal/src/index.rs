@@ -15,12 +15,10 @@ use refrain_core::Name;
 
 use crate::format::record::Declaration;
 use crate::format::segment_header::SegmentHeader;
-use crate::format::segment_index::{Draft, Run, Span, Table};
+use crate::format::segment_index::{Span, Table};
 use crate::names::STREAMS_MAX;
 use crate::scan::Item;
-
-/// Offsets that [`Index::locate`] copies at most.
-const OFFSETS_MAX: usize = 4096;
+use crate::sealed::{Extent, OffsetRun, SealedSegment, extent};
 
 /// All that readers need to know.
 #[derive(Debug)]
@@ -67,7 +65,7 @@ struct OpenSegment {
     header: SegmentHeader,
     declarations: Vec<Declaration>,
     /// Stream, first position, offsets; in the order in which the streams first wrote here.
-    runs: Vec<(u32, u64, Vec<u32>)>,
+    runs: Vec<OffsetRun>,
 }
 
 impl OpenSegment {
@@ -78,70 +76,6 @@ impl OpenSegment {
             runs: Vec::new(),
         }
     }
-}
-
-/// A segment that takes no more frames.
-#[derive(Debug)]
-pub(crate) struct SealedSegment {
-    pub(crate) header: SegmentHeader,
-    pub(crate) span: Span,
-    runs: Runs,
-}
-
-#[derive(Debug)]
-enum Runs {
-    /// Until its index file is written.
-    InMemory {
-        declarations: Vec<Declaration>,
-        runs: Vec<(u32, u64, Vec<u32>)>,
-    },
-    OnDisk(Vec<Run>),
-}
-
-impl SealedSegment {
-    /// The bytes of its index file; `None` when there is one already.
-    pub(crate) fn draft(&self) -> Option<Vec<u8>> {
-        match &self.runs {
-            Runs::InMemory { declarations, runs } => {
-                let span = self.span;
-                let draft = Draft {
-                    span,
-                    declarations,
-                    runs,
-                };
-                Some(draft.encode(&self.header))
-            }
-            Runs::OnDisk(_) => None,
-        }
-    }
-
-    fn last_positions(&self) -> Vec<(u32, u64)> {
-        match &self.runs {
-            Runs::InMemory { runs, .. } => {
-                let last = |(stream, first, offsets): &(u32, u64, Vec<u32>)| {
-                    (*stream, first + offsets.len() as u64 - 1)
-                };
-                runs.iter().map(last).collect()
-            }
-            Runs::OnDisk(runs) => {
-                let last = |run: &Run| (run.stream, run.first + u64::from(run.count) - 1);
-                runs.iter().map(last).collect()
-            }
-        }
-    }
-}
-
-/// Where entries of one stream lie, from a wanted position on.
-#[derive(Debug)]
-pub(crate) enum Extent {
-    /// At these offsets of the segment.
-    Offsets {
-        segment: SegmentHeader,
-        first: u64,
-        offsets: Vec<u32>,
-    },
-    /// At the offsets that the segment's index file holds.
-    InFile { segment: SegmentHeader, run: Run },
 }
 
 /// The log contradicts itself, although every checksum is right.
@@ -242,14 +176,12 @@ impl Index {
             self.streams[*stream as usize].open_run = None;
         }
         open.runs.sort_unstable_by_key(|(stream, _, _)| *stream);
-        let sealed = Arc::new(SealedSegment {
-            header: open.header,
+        let sealed = Arc::new(SealedSegment::in_memory(
+            open.header,
             span,
-            runs: Runs::InMemory {
-                declarations: open.declarations,
-                runs: open.runs,
-            },
-        });
+            open.declarations,
+            open.runs,
+        ));
         self.sealed.push_back(Arc::clone(&sealed));
         sealed
     }
@@ -284,11 +216,9 @@ impl Index {
                 header.number,
             )?;
         }
-        self.sealed.push_back(Arc::new(SealedSegment {
-            header,
-            span: table.span,
-            runs: Runs::OnDisk(table.runs),
-        }));
+        self.sealed.push_back(Arc::new(SealedSegment::on_disk(
+            header, table.span, table.runs,
+        )));
         self.open = OpenSegment::new(next);
         Ok(())
     }
@@ -300,11 +230,11 @@ impl Index {
             .iter_mut()
             .find(|one| one.header.number == number);
         if let Some(sealed) = found {
-            *sealed = Arc::new(SealedSegment {
-                header: sealed.header,
-                span: sealed.span,
-                runs: Runs::OnDisk(table.runs),
-            });
+            *sealed = Arc::new(SealedSegment::on_disk(
+                sealed.header,
+                sealed.span,
+                table.runs,
+            ));
         }
     }
 
@@ -387,22 +317,9 @@ impl Index {
                 return extent(self.open.header, *first, offsets, position);
             }
         }
-        self.sealed.iter().find_map(|sealed| match &sealed.runs {
-            Runs::InMemory { runs, .. } => {
-                let found = runs.binary_search_by_key(&id, |(stream, _, _)| *stream);
-                let (_, first, offsets) = &runs[found.ok()?];
-                extent(sealed.header, *first, offsets, position)
-            }
-            Runs::OnDisk(runs) => {
-                let found = runs.binary_search_by_key(&id, |run| run.stream);
-                let run = runs[found.ok()?];
-                let covers = run.first..run.first + u64::from(run.count);
-                let segment = sealed.header;
-                covers
-                    .contains(&position)
-                    .then_some(Extent::InFile { segment, run })
-            }
-        })
+        self.sealed
+            .iter()
+            .find_map(|sealed| sealed.locate(id, position))
     }
 
     /// Up to `limit` streams that start with `prefix`, after the name `after`.
@@ -454,14 +371,4 @@ impl Index {
     pub(crate) fn has_followers(&self) -> bool {
         !self.followers.is_empty()
     }
-}
-
-fn extent(segment: SegmentHeader, first: u64, offsets: &[u32], position: u64) -> Option<Extent> {
-    let skip = usize::try_from(position.checked_sub(first)?).ok()?;
-    let rest = offsets.get(skip..).filter(|rest| !rest.is_empty())?;
-    Some(Extent::Offsets {
-        segment,
-        first: position,
-        offsets: rest[..rest.len().min(OFFSETS_MAX)].to_vec(),
-    })
 }

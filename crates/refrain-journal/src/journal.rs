@@ -206,12 +206,8 @@ impl Journal for FileJournal {
         at: Position,
         batch: Batch,
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let count = batch.len() as u64;
         match self.queue.append(stream, at, batch) {
-            Ok(submitted) => Box::pin(async move {
-                submitted.await?;
-                Ok(at.plus(count - 1))
-            }),
+            Ok(submitted) => Box::pin(submitted),
             Err(error) => Box::pin(std::future::ready(Err(self.noticed(error)))),
         }
     }
@@ -253,7 +249,7 @@ impl Journal for FileJournal {
     fn forget(&self, stream: &Name, below: Position) -> BoxFuture<'_, Result<(), AppendError>> {
         let (first, _) = self.read_side.bounds(stream);
         match self.queue.forget(stream, below, first) {
-            Ok(Some(submitted)) => Box::pin(submitted),
+            Ok(Some(submitted)) => Box::pin(async move { submitted.await.map(|_| ()) }),
             Ok(None) => Box::pin(std::future::ready(Ok(()))),
             Err(error) => Box::pin(std::future::ready(Err(self.noticed(error)))),
         }

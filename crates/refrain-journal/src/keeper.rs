@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::format::segment_header::SegmentHeader;
-use crate::index::SealedSegment;
 use crate::queue::Queue;
 use crate::read_side::ReadSide;
 use crate::recovery::read_table;
+use crate::sealed::SealedSegment;
 use crate::segment::{Segment, index_name};
 use crate::storage::{Disk, is_full, replace_file};
 

@@ -15,7 +15,7 @@ use crate::format::segment_header::SegmentHeader;
 use crate::format::segment_index::Span;
 use crate::keeper::{Keeper, NoSpare};
 use crate::mark::MarkFile;
-use crate::queue::{Birth, Pending, Work};
+use crate::pending::{Birth, Pending, Work};
 use crate::scan::{Item, Scan};
 use crate::segment::Segment;
 
@@ -207,10 +207,10 @@ impl Log {
             Work::Append { batch, birth } => {
                 let stream = pending.stream;
                 let first = pending.at.get();
-                if *birth == Birth::New {
+                if let Birth::New(name) = birth {
                     let declaration = Declaration {
                         stream,
-                        name: pending.name.clone(),
+                        name: name.clone(),
                         first,
                         next: first,
                     };

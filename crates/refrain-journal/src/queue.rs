@@ -10,10 +10,11 @@ use std::time::Duration;
 use refrain_core::port::journal::{AppendError, Batch, RejectReason};
 use refrain_core::{Name, Position};
 
-use crate::completion::{Acknowledged, Cell, Submitted};
-use crate::format::record::{DECLARATION_BYTES_MAX, Declaration, RECORD_HEADER_BYTES};
+use crate::completion::{Acknowledged, Cell, Failure, Submitted};
+use crate::format::record::{DECLARATION_BYTES_MAX, Declaration};
 use crate::names::{Names, STREAMS_MAX};
 use crate::options::Settings;
+use crate::pending::{Birth, Pending, Work, entry_bytes};
 
 /// The way from callers to the writer.
 #[derive(Debug)]
@@ -48,6 +49,13 @@ struct Waiting {
     writer: WriterState,
 }
 
+impl Waiting {
+    fn next_ticket(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
+    }
+}
+
 /// Whether appends are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Status {
@@ -61,64 +69,6 @@ enum Status {
 enum WriterState {
     Busy,
     Waits,
-}
-
-/// Something submitted.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    pub(crate) stream: u32,
-    pub(crate) name: Name,
-    /// The position it names.
-    pub(crate) at: Position,
-    pub(crate) work: Work,
-    pub(crate) ticket: u64,
-    pub(crate) cell: Arc<Cell>,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// Record a batch, and the stream itself if it is its first.
-    Append { batch: Batch, birth: Birth },
-    /// Record that a stream starts later.
-    Forget(Declaration),
-}
-
-/// Whether an append is the first of its stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Birth {
-    New,
-    Known,
-}
-
-impl Pending {
-    /// Bytes that its records take.
-    pub(crate) fn record_bytes(&self) -> usize {
-        match &self.work {
-            Work::Append { batch, birth } => append_bytes(batch, *birth),
-            Work::Forget(_) => DECLARATION_BYTES_MAX,
-        }
-    }
-
-    fn fail_unknown(&self, reason: &str) {
-        self.cell.fail(AppendError::Unknown {
-            stream: self.name.clone(),
-            at: self.at,
-            reason: reason.to_owned(),
-        });
-    }
-
-    fn reject(&self, reason: RejectReason) {
-        self.cell.fail(rejected(&self.name, self.at, reason));
-    }
-}
-
-fn append_bytes(batch: &Batch, birth: Birth) -> usize {
-    let declaration = match birth {
-        Birth::New => DECLARATION_BYTES_MAX,
-        Birth::Known => 0,
-    };
-    batch.byte_len() + batch.len() * RECORD_HEADER_BYTES + declaration
 }
 
 /// What the writer does next.
@@ -177,6 +127,7 @@ impl Queue {
         if let Err(reason) = self.check_size(&batch) {
             return Err(rejected(name, at, reason));
         }
+        let cell = Arc::new(Cell::default());
         let mut waiting = self.lock();
         let found = self.names.find(name);
         let next = found.map_or(1, |stream| waiting.next[stream as usize]);
@@ -192,11 +143,32 @@ impl Queue {
         }
         let (stream, birth) = match found {
             Some(stream) => (stream, Birth::Known),
-            None => (self.add_stream(&mut waiting, name, at)?, Birth::New),
+            None => {
+                let stream = self.add_stream(&mut waiting, name, at)?;
+                (stream, Birth::New(name.clone()))
+            }
         };
-        waiting.next[stream as usize] = next + batch.len() as u64;
+        let after = next + batch.len() as u64;
+        waiting.next[stream as usize] = after;
         let work = Work::Append { batch, birth };
-        Ok(self.push(waiting, stream, name, at, work))
+        let last = Position::new(after - 1).expect("the batch has an entry");
+        let ticket = waiting.next_ticket();
+        let pending = Pending {
+            stream,
+            at,
+            work,
+            ticket,
+            cell: Arc::clone(&cell),
+        };
+        self.push(waiting, pending);
+        Ok(Submitted {
+            stream: name.clone(),
+            at,
+            last,
+            cell,
+            acknowledged: Arc::clone(&self.acknowledged),
+            ticket,
+        })
     }
 
     /// Submits that `name` starts at `below` or, if that is beyond it, after its head. `None` when
@@ -207,7 +179,7 @@ impl Queue {
         below: Position,
         first: u64,
     ) -> Result<Option<Submitted>, AppendError> {
-        let waiting = self.lock();
+        let mut waiting = self.lock();
         let Some(stream) = self.names.find(name) else {
             return Ok(None);
         };
@@ -225,13 +197,25 @@ impl Queue {
             first: wanted,
             next,
         };
-        Ok(Some(self.push(
-            waiting,
+        let cell = Arc::new(Cell::default());
+        let work = Work::Forget(declaration);
+        let ticket = waiting.next_ticket();
+        let pending = Pending {
             stream,
-            name,
-            below,
-            Work::Forget(declaration),
-        )))
+            at: below,
+            work,
+            ticket,
+            cell: Arc::clone(&cell),
+        };
+        self.push(waiting, pending);
+        Ok(Some(Submitted {
+            stream: name.clone(),
+            at: below,
+            last: below,
+            cell,
+            acknowledged: Arc::clone(&self.acknowledged),
+            ticket,
+        }))
     }
 
     fn check_size(&self, batch: &Batch) -> Result<(), RejectReason> {
@@ -246,7 +230,7 @@ impl Queue {
         {
             return Err(too_large(entry.len(), limits.entry_bytes_max));
         }
-        let bytes = append_bytes(batch, Birth::New);
+        let bytes = entry_bytes(batch) + DECLARATION_BYTES_MAX;
         if bytes > limits.append_bytes_max {
             return Err(too_large(bytes, limits.append_bytes_max));
         }
@@ -286,33 +270,10 @@ impl Queue {
         Ok(stream)
     }
 
-    fn push(
-        &self,
-        mut waiting: MutexGuard<'_, Waiting>,
-        stream: u32,
-        name: &Name,
-        at: Position,
-        work: Work,
-    ) -> Submitted {
-        waiting.ticket += 1;
-        let ticket = waiting.ticket;
-        let cell = Arc::new(Cell::default());
-        let pending = Pending {
-            stream,
-            name: name.clone(),
-            at,
-            work,
-            ticket,
-            cell: Arc::clone(&cell),
-        };
+    fn push(&self, mut waiting: MutexGuard<'_, Waiting>, pending: Pending) {
         waiting.bytes += pending.record_bytes();
         waiting.pendings.push(pending);
         self.ring(waiting);
-        Submitted {
-            cell,
-            acknowledged: Arc::clone(&self.acknowledged),
-            ticket,
-        }
     }
 
     /// Calls the writer if it waits, after letting go of the lock it needs.
@@ -393,7 +354,7 @@ impl Queue {
         let rest = std::mem::take(&mut waiting.pendings);
         self.ring(waiting);
         for pending in taken.drain(..).chain(rest) {
-            pending.fail_unknown(reason);
+            pending.cell.fail(Failure::Unknown(reason.to_owned()));
         }
     }
 
@@ -411,7 +372,7 @@ impl Queue {
         }
         drop(waiting);
         for pending in taken.drain(..) {
-            pending.reject(RejectReason::Full);
+            pending.cell.fail(Failure::Rejected(RejectReason::Full));
         }
     }
 
@@ -423,14 +384,14 @@ impl Queue {
                 let before = waiting.next[stream] - batch.len() as u64;
                 assert_eq!(before, pending.at.get(), "appends are taken back in order");
                 waiting.next[stream] = before;
-                if *birth == Birth::New {
+                if let Birth::New(name) = birth {
                     assert_eq!(
                         stream + 1,
                         waiting.next.len(),
                         "streams are taken back in order"
                     );
                     waiting.next.pop();
-                    self.names.remove(&pending.name);
+                    self.names.remove(name);
                 }
             }
             Work::Forget(_) => {}

@@ -1,6 +1,7 @@
 //! What reading needs: the index, the names, the files and the threads that read them.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use refrain_core::port::journal::{Cursor, ReadError};
@@ -20,6 +21,8 @@ pub(crate) struct ReadSide {
     pub(crate) names: Arc<Names>,
     pub(crate) readers: Arc<Readers>,
     index: Mutex<Index>,
+    /// Whether nothing more will be added to the index.
+    is_ended: AtomicBool,
 }
 
 impl ReadSide {
@@ -34,11 +37,27 @@ impl ReadSide {
             names: Arc::new(names),
             readers: Arc::default(),
             index: Mutex::new(index),
+            is_ended: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that nothing more will come, to those who wait for it as well.
+    pub(crate) fn end(&self) {
+        self.is_ended.store(true, Ordering::Release);
+        let followers = self.index().take_all_followers();
+        for waker in followers {
+            waker.wake();
+        }
+    }
+
+    /// Whether nothing more will come. Asked with the index locked, so that whoever then registers
+    /// to be woken is woken by [`ReadSide::end`].
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::Acquire)
     }
 
     /// The first kept position of `stream` and its next one.

@@ -1,31 +1,20 @@
 //! Reading a journal that another process has open, or nobody.
 //!
 //! Takes no lock and writes nothing: it goes as far as the durable mark, which the writer moves
-//! only over what is synced. While somebody follows, a thread looks at the mark at an interval.
+//! only over what is synced.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
 
 use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{Cursor, ReadError};
 use refrain_core::{Name, Position};
 
 use crate::error::OpenError;
-use crate::format::mark::Mark;
-use crate::format::segment_index::Span;
-use crate::mark::MarkFile;
 use crate::options::{JournalOptions, Settings};
-use crate::read_side::ReadSide;
-use crate::recovery::table::Found;
-use crate::recovery::{Reach, Walk, Walked, read_table, take};
-use crate::scan::Scan;
-use crate::segment::Segment;
-use crate::storage::{Access, Disk, FileSystem};
+use crate::storage::{Disk, FileSystem};
 use crate::threads::Threads;
-
-/// How often opening starts again because segments went away while it looked at them.
-const TRIES_MAX: usize = 16;
+use crate::tracker::Tracker;
 
 /// Reads the journal in a directory, also while another process writes it.
 ///
@@ -179,217 +168,4 @@ impl Cursor for Watching {
             polled
         }))
     }
-}
-
-/// Follows the durable mark.
-#[derive(Debug)]
-struct Tracker {
-    side: Arc<ReadSide>,
-    progress: Mutex<Progress>,
-    watch: Mutex<Watch>,
-    bell: Condvar,
-}
-
-/// How far the log was read.
-#[derive(Debug)]
-struct Progress {
-    scan: Scan,
-    /// Where the frames of the segment start that `scan` is in.
-    start: crate::format::mark::End,
-    first_segment: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Watch {
-    Resting,
-    Watching,
-    Ending,
-}
-
-impl Tracker {
-    fn open(disk: Arc<dyn Disk>, dir: PathBuf) -> Result<Tracker, OpenError> {
-        let (mark, walked) = walk(disk.as_ref(), &dir)?;
-        let scan = Scan::new(walked.tail, walked.end, walked.epoch);
-        Ok(Tracker {
-            side: Arc::new(ReadSide::new(disk, dir, walked.index)),
-            progress: Mutex::new(Progress {
-                scan,
-                start: walked.start,
-                first_segment: mark.first_segment,
-            }),
-            watch: Mutex::new(Watch::Resting),
-            bell: Condvar::new(),
-        })
-    }
-
-    fn refresh(&self) -> Result<(), ReadError> {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let refreshed = self.advance(&mut progress);
-        refreshed.map_err(|error| match error {
-            OpenError::Corrupt { place, detail } => ReadError::Corrupt { place, detail },
-            OpenError::Io { path, source } => {
-                ReadError::Unavailable(format!("{}: {source}", path.display()))
-            }
-            OpenError::Options { .. }
-            | OpenError::Locked { .. }
-            | OpenError::Version { .. }
-            | OpenError::Missing { .. } => ReadError::Unavailable(error.to_string()),
-        })
-    }
-
-    fn advance(&self, progress: &mut Progress) -> Result<(), OpenError> {
-        let side = &self.side;
-        let Some(mark) = MarkFile::read(side.disk.as_ref(), &side.dir)? else {
-            return Err(OpenError::Missing {
-                dir: side.dir.clone(),
-            });
-        };
-        if mark.end.frame > progress.scan.at.frame {
-            progress.scan.look_again();
-            self.catch_up(progress, &mark)?;
-            let followers = side.index().take_all_followers();
-            for waker in followers {
-                waker.wake();
-            }
-        }
-        if mark.first_segment > progress.first_segment {
-            progress.first_segment = mark.first_segment;
-            side.index().drop_sealed(mark.first_segment);
-        }
-        Ok(())
-    }
-
-    /// Takes all frames up to `mark` into the index.
-    fn catch_up(&self, progress: &mut Progress, mark: &Mark) -> Result<(), OpenError> {
-        let side = &self.side;
-        while progress.scan.at.frame < mark.end.frame {
-            let scan = &mut progress.scan;
-            let path = scan.segment.path.clone();
-            let is_last = scan.at.segment == mark.end.segment;
-            let barrier = is_last.then_some(mark.end.offset);
-            let (found, frame) = scan.look(barrier).map_err(OpenError::io(&path))?;
-            match (found, frame) {
-                (Found::Frame, Some(frame)) => {
-                    let known = side.index().nexts().len();
-                    take(scan, &mut side.index(), &frame)?;
-                    self.learn_names(known);
-                }
-                _ if is_last => {
-                    let at = u64::from(scan.at.offset);
-                    return Err(OpenError::corrupt(
-                        &path,
-                        at,
-                        "what was acknowledged is damaged",
-                    ));
-                }
-                _ => self.next_segment(progress, mark)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn next_segment(&self, progress: &mut Progress, mark: &Mark) -> Result<(), OpenError> {
-        let side = &self.side;
-        let (disk, dir) = (side.disk.as_ref(), side.dir.as_path());
-        let end = progress.scan.at;
-        let number = end.segment + 1;
-        let next = Segment::open(disk, dir, mark.identity, number, Access::Read)?;
-        let span = Span {
-            first_frame: progress.start.frame,
-            first_chain: progress.start.chain,
-            next_frame: end.frame,
-            next_chain: end.chain,
-            epoch: progress.scan.epoch,
-            end: end.offset,
-        };
-        let sealed = side.index().seal(span, next.header);
-        if let Some(table) = read_table(disk, dir, &sealed.header) {
-            side.index().use_index_file(end.segment, table);
-        }
-        progress.start = Scan::start_of(number, end.frame, end.chain);
-        progress.scan = Scan::new(next, progress.start, progress.scan.epoch);
-        Ok(())
-    }
-
-    /// Makes the streams that the index knows beyond the first `known` be found by name.
-    fn learn_names(&self, known: usize) {
-        let index = self.side.index();
-        for (name, stream) in index
-            .names()
-            .filter(|(_, stream)| *stream as usize >= known)
-        {
-            self.side.names.add(name, stream);
-        }
-    }
-
-    fn start_watching(&self) {
-        let mut watch = self.lock_watch();
-        if *watch == Watch::Resting {
-            *watch = Watch::Watching;
-            drop(watch);
-            self.bell.notify_one();
-        }
-    }
-
-    fn end(&self) {
-        *self.lock_watch() = Watch::Ending;
-        self.bell.notify_one();
-    }
-
-    /// Looks at the mark every `interval` while somebody waits.
-    fn watch(&self, interval: Duration) {
-        let mut watch = self.lock_watch();
-        loop {
-            watch = match *watch {
-                Watch::Ending => return,
-                Watch::Resting => self
-                    .bell
-                    .wait(watch)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Watch::Watching => {
-                    drop(watch);
-                    self.look();
-                    let watch = self.lock_watch();
-                    let waited = self.bell.wait_timeout(watch, interval);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-    }
-
-    fn look(&self) {
-        if let Err(error) = self.refresh() {
-            tracing::warn!(%error, "journal: following could not go on, trying again");
-        }
-        let mut watch = self.lock_watch();
-        if !self.side.index().has_followers() && *watch == Watch::Watching {
-            *watch = Watch::Resting;
-        }
-    }
-
-    fn lock_watch(&self) -> MutexGuard<'_, Watch> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Goes through the log up to the mark. Segments may go away meanwhile: then again.
-fn walk(disk: &dyn Disk, dir: &Path) -> Result<(Mark, Walked), OpenError> {
-    let missing = || OpenError::Missing {
-        dir: dir.to_path_buf(),
-    };
-    let mut mark = MarkFile::read(disk, dir)?.ok_or_else(missing)?;
-    for _ in 0..TRIES_MAX {
-        let walked = Walk::new(disk, dir, mark, Reach::Mark).and_then(|walk| walk.run());
-        match walked {
-            Ok(walked) => return Ok((mark, walked)),
-            Err(error) => {
-                let now = MarkFile::read(disk, dir)?.ok_or_else(missing)?;
-                if now.first_segment == mark.first_segment {
-                    return Err(error);
-                }
-                mark = now;
-            }
-        }
-    }
-    Err(missing())
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::format::record::DECLARATION_BYTES_MAX;
 use crate::keeper::Keeper;
 use crate::log::{Log, WriteError};
-use crate::queue::{Call, Pending, Queue, Work};
+use crate::pending::{Pending, Work};
+use crate::queue::{Call, Queue};
 use crate::read_side::ReadSide;
 use crate::scan::Item;
 
@@ -153,9 +154,6 @@ impl Drop for Writer {
             self.queue
                 .stop(&mut self.taken, "the writer's thread panicked");
         }
-        let followers = self.read_side.index().take_all_followers();
-        for waker in followers {
-            waker.wake();
-        }
+        self.read_side.end();
     }
 }

@@ -1,5 +1,7 @@
 //! What everybody does first: append, read, close, open again.
 
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
 mod support;
 
 use refrain_core::port::journal::{AppendError, Journal, ReadError, RejectReason};
@@ -96,9 +98,11 @@ async fn what_cannot_be_taken_is_rejected_before_anything_happens() {
     let journal = FileJournal::open_with(dir.path(), small()).unwrap();
     let orders = name("orders");
     let largest = "x".repeat(journal.entry_bytes_max());
-    let reason = |error| match error {
-        AppendError::Rejected { reason, .. } => reason,
-        other => panic!("{other}"),
+    let reason = |error| {
+        let AppendError::Rejected { reason, .. } = error else {
+            panic!("{error}");
+        };
+        reason
     };
     let too_large = format!("{largest}x");
     let error = journal
@@ -224,4 +228,14 @@ fn only_the_owner_can_look_into_the_directory_and_its_files() {
     for file in path.read_dir().unwrap() {
         assert_eq!(mode(&file.unwrap().path()), 0o600);
     }
+}
+
+#[tokio::test]
+async fn a_following_cursor_hears_that_the_journal_was_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open_with(dir.path(), small()).unwrap();
+    let orders = name("orders");
+    let mut cursor = journal.follow(&orders, position(1)).await.unwrap();
+    let (error, ()) = tokio::join!(cursor.next(), async { drop(journal) });
+    assert!(matches!(error, Err(ReadError::Unavailable(_))));
 }

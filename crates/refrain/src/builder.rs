@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use refrain_core::limit::ENTRY_BYTES_MAX;
 use refrain_core::port::destination::Destination;
 use refrain_core::port::journal::Journal;
 use refrain_core::port::snapshots::Snapshots;
@@ -13,19 +14,21 @@ use refrain_core::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::driver::{self, Control, Outlet, Parts, Work};
+use crate::driver::{self, Inlets, Outlet, Parts, Target};
 use crate::error::{BuildError, StartError};
-use crate::handle::{Handle, Shared};
+use crate::handle::{BATCH_MAX, Handle, Shared};
 use crate::processor_destination::ProcessorDestination;
 use crate::progress::Progress;
 use crate::recover::Source;
-use crate::runtime::{Member, Refrain, Registry, Stage};
+use crate::runtime::{Member, Refrain, Registry};
 use crate::signal::Signals;
 use crate::snapshot_policy::SnapshotPolicy;
+use crate::stage::StageTeller;
 
 /// Messages that wait for one processor, unless set otherwise.
 const INBOX_DEFAULT: usize = 8192;
@@ -128,6 +131,7 @@ impl Builder {
             clock: Clock::start(),
             signals: Signals::new(),
             permits: Arc::new(Semaphore::new(self.recovering_max)),
+            drain: CancellationToken::new(),
         };
         let mut registry = Registry::default();
         let mut launches = Vec::new();
@@ -151,6 +155,7 @@ impl Builder {
             registry,
             signals: common.signals,
             journal,
+            drain: common.drain,
             tasks: Mutex::new(tasks),
         })
     }
@@ -308,6 +313,7 @@ struct Common {
     clock: Clock,
     signals: Signals,
     permits: Arc<Semaphore>,
+    drain: CancellationToken,
 }
 
 /// What runs a processor.
@@ -340,7 +346,7 @@ struct Lead {
 
 enum End {
     Outside(Arc<dyn Destination>),
-    Processor(String, fn(&Registry, &str) -> Option<Arc<dyn Destination>>),
+    Processor(String, fn(&Registry, &str) -> Option<Target>),
 }
 
 impl<P> std::fmt::Debug for Description<P> {
@@ -369,89 +375,64 @@ where
         let channels = check_channels::<P>(&name, &leads)?;
         let (work_sender, work) = mpsc::channel(inbox_max);
         let (control_sender, control) = mpsc::channel(CONTROL_MAX);
-        let (stage_sender, stage) = watch::channel(Stage::Recovering);
-        let progress = Arc::new(Progress::new(name.clone()));
-        let handle = Handle::new(Shared {
-            name: name.clone(),
-            work: work_sender,
-            control: control_sender.clone(),
-            progress: progress.clone(),
-            ended: std::sync::OnceLock::new(),
-        });
-        let member = member(&handle, stage);
-        let settings = EngineSettings {
-            name: name.clone(),
-            channels,
-            entry_bytes_max: common
-                .journal
-                .entry_bytes_max()
-                .min(refrain_core::limit::ENTRY_BYTES_MAX),
-            remember,
-        };
-        let source = Source {
-            journal: common.journal.clone(),
-            snapshots: common.snapshots.clone(),
-            initial,
-            remember,
-        };
-        let (snapshots, clock) = (common.snapshot_policy, common.clock);
-        let (signals, permits) = (common.signals.clone(), common.permits.clone());
-        let ends = ReceivingEnds {
+        let inlets = Inlets {
             work,
             control,
-            control_sender,
+            control_sender: control_sender.clone(),
+        };
+        let (stage_teller, stage) = StageTeller::new();
+        let progress = Arc::new(Progress::new(name.clone(), common.signals.clone()));
+        let handle = Handle::<P>::new(Shared {
+            name: name.clone(),
+            work: work_sender,
+            batches: Arc::new(Semaphore::new(inbox_max)),
+            batch_max: inbox_max.min(BATCH_MAX),
+            control: control_sender,
+            progress: progress.clone(),
+            stage: stage.clone(),
+        });
+        let member = Member {
+            handle: Box::new(handle),
+            progress: progress.clone(),
+            stage,
+        };
+        let parts = Parts {
+            stage: stage_teller,
+            settings: settings(&name, channels, remember, &*common.journal),
+            source: Source {
+                journal: common.journal.clone(),
+                snapshots: common.snapshots.clone(),
+                initial,
+                remember,
+            },
+            outlets: HashMap::new(),
+            snapshots: common.snapshot_policy,
+            clock: common.clock,
+            signals: common.signals.clone(),
+            progress,
+            permits: common.permits.clone(),
+            drain: common.drain.clone(),
+            inlets,
         };
         let launch: Launch = Box::new(move |registry| {
-            let outlets = outlets(&settings.name, leads, registry)?;
-            let ReceivingEnds {
-                work,
-                control,
-                control_sender,
-            } = ends;
-            let parts = Parts {
-                settings,
-                source,
-                outlets,
-                snapshots,
-                clock,
-                signals,
-                progress,
-                permits,
-                work,
-                control,
-                control_sender,
-                stage: stage_sender,
-            };
-            Ok(Box::pin(async move {
-                let stage = parts.stage.clone();
-                let ending = driver::run(parts).await;
-                if let driver::Ending::Halted(reason) = &ending {
-                    handle.end(reason.clone());
-                }
-                stage.send_replace(Stage::Ended(ending));
-            }))
+            let outlets = outlets(&parts.settings.name, leads, registry)?;
+            Ok(Box::pin(driver::run(Parts { outlets, ..parts })))
         });
         Ok((name, member, launch))
     }
 }
 
-/// The receiving ends of a processor's queues, on their way into its task.
-struct ReceivingEnds<P: Processor> {
-    work: mpsc::Receiver<Work<P>>,
-    control: mpsc::Receiver<Control<P>>,
-    control_sender: mpsc::Sender<Control<P>>,
-}
-
-fn member<P: Processor>(handle: &Handle<P>, stage: watch::Receiver<Stage>) -> Member {
-    let (recovery, drain) = (handle.clone(), handle.clone());
-    Member {
-        handle: Box::new(handle.clone()),
-        recovery: Box::new(move || recovery.recovery()),
-        drain: Box::new(move || {
-            let handle = drain.clone();
-            Box::pin(async move { handle.drain().await })
-        }),
-        stage,
+fn settings(
+    name: &Name,
+    channels: Vec<(&'static str, ChannelOptions)>,
+    remember: Remember,
+    journal: &dyn Journal,
+) -> EngineSettings {
+    EngineSettings {
+        name: name.clone(),
+        channels,
+        entry_bytes_max: journal.entry_bytes_max().min(ENTRY_BYTES_MAX),
+        remember,
     }
 }
 
@@ -507,41 +488,47 @@ impl Lead {
     }
 }
 
+/// The destinations of every channel, now that all processors are known.
 fn outlets(
     processor: &Name,
     leads: Vec<Lead>,
     registry: &Registry,
 ) -> Result<HashMap<&'static str, Outlet>, BuildError> {
-    let mut outlets: HashMap<&'static str, Outlet> = HashMap::new();
-    let (mains, others): (Vec<Lead>, Vec<Lead>) = leads.into_iter().partition(Lead::is_main);
-    for lead in mains {
-        let main = resolve(processor, &lead, registry)?;
-        outlets.insert(
-            lead.channel,
-            Outlet {
-                main,
-                others: HashMap::new(),
-            },
-        );
-    }
-    for lead in others {
-        let destination = resolve(processor, &lead, registry)?;
-        let text = lead.alternative.unwrap_or_default();
-        let name = Name::new(&text).map_err(|cause| BuildError::Name { text, cause })?;
-        if let Some(outlet) = outlets.get_mut(lead.channel) {
-            outlet.others.insert(name, destination);
+    let mut mains: HashMap<&'static str, Target> = HashMap::new();
+    let mut others: HashMap<&'static str, HashMap<Name, Target>> = HashMap::new();
+    for lead in leads {
+        let target = resolve(processor, &lead, registry)?;
+        let text = lead.alternative.as_deref().unwrap_or(lead.channel);
+        let name = Name::new(text).map_err(|cause| BuildError::Name {
+            text: text.to_owned(),
+            cause,
+        })?;
+        let is_main_again = name.as_str() == lead.channel && !lead.is_main();
+        let before = match lead.is_main() {
+            true => mains.insert(lead.channel, target),
+            false => others.entry(lead.channel).or_default().insert(name, target),
+        };
+        if before.is_some() || is_main_again {
+            return Err(BuildError::DuplicateDestination {
+                processor: processor.clone(),
+                channel: lead.channel,
+                destination: text.to_owned(),
+            });
         }
     }
-    Ok(outlets)
+    let outlet = |(channel, main)| {
+        let others = others.remove(channel).unwrap_or_default();
+        (channel, Outlet::new(main, others))
+    };
+    Ok(mains.into_iter().map(outlet).collect())
 }
 
-fn resolve(
-    processor: &Name,
-    lead: &Lead,
-    registry: &Registry,
-) -> Result<Arc<dyn Destination>, BuildError> {
+fn resolve(processor: &Name, lead: &Lead, registry: &Registry) -> Result<Target, BuildError> {
     match &lead.end {
-        End::Outside(destination) => Ok(destination.clone()),
+        End::Outside(destination) => Ok(Target {
+            destination: destination.clone(),
+            stage: None,
+        }),
         End::Processor(target, find) => {
             find(registry, target).ok_or_else(|| match Name::new(target) {
                 Ok(target) => BuildError::UnknownProcessor {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use refrain_core::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 /// Time of day that never goes back: read once at the start, then counted by the runtime's steady
 /// clock. Under a paused tokio clock it stands still with it, so tests move it.
@@ -38,12 +38,19 @@ impl Clock {
         self.counted_from + time.since(self.start)
     }
 
-    /// Waits until `time`; for ever when there is none.
-    pub(crate) async fn until(&self, time: Option<Timestamp>) {
-        match time {
-            Some(time) => tokio::time::sleep_until(self.instant(time)).await,
-            None => std::future::pending().await,
+    /// The same clock, set forward if it is behind `time`: the time of a stream never goes back, and
+    /// waits that follow from it must not become longer by as much as the clock is behind.
+    pub(crate) fn not_before(&self, time: Timestamp) -> Clock {
+        let behind = time.since(self.now());
+        Clock {
+            start: self.start + behind,
+            ..*self
         }
+    }
+
+    /// Waits until `time`.
+    pub(crate) fn until(&self, time: Timestamp) -> Sleep {
+        tokio::time::sleep_until(self.instant(time))
     }
 
     pub(crate) async fn wait(&self, span: Duration) {

@@ -1,5 +1,6 @@
 //! Errors of the runtime, and their text for people.
 
+use std::any::Any;
 use std::error::Error;
 
 use refrain_core::{Name, NameError, PolicyError};
@@ -16,6 +17,15 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// The message of a panic, as far as it is text.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a text").to_owned()
 }
 
 /// Why a runtime does not start. Nothing was started and nothing was written.
@@ -55,6 +65,16 @@ pub enum BuildError {
         processor: Name,
         /// The channel.
         channel: &'static str,
+    },
+    /// A channel has two destinations of the same name, or two of its own.
+    #[error("channel {channel} of {processor} has two destinations called {destination}")]
+    DuplicateDestination {
+        /// The processor.
+        processor: Name,
+        /// The channel.
+        channel: &'static str,
+        /// The destinations' name; the channel's, for the one that it begins with.
+        destination: String,
     },
     /// A destination was given for a channel that is not among the processor's `CHANNELS`.
     #[error("{processor} has no channel {channel}: is it among its CHANNELS?")]
@@ -127,6 +147,20 @@ pub enum QueryError {
         processor: Name,
         /// Why.
         reason: String,
+    },
+    /// The code that looked panicked. The processor goes on.
+    #[error("the code that looked panicked: {text}")]
+    Panicked {
+        /// The panic's message.
+        text: String,
+    },
+    /// The channel has no destination of that name.
+    #[error("channel {channel} has no destination called {destination}")]
+    NoSuchDestination {
+        /// The channel.
+        channel: Name,
+        /// What was asked for.
+        destination: Name,
     },
     /// There is no such channel.
     #[error("{processor} has no channel {channel}")]

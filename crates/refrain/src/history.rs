@@ -9,9 +9,10 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
 use crate::error::{BuildError, StartError};
-use crate::handle::StateDigest;
 use crate::progress::Progress;
 use crate::recover::Source;
+use crate::signal::Signals;
+use crate::state_digest::StateDigest;
 
 /// The history that a journal holds. Reads only, and replays from the first entry on.
 ///
@@ -119,7 +120,8 @@ impl History {
             initial,
             remember: Remember::default(),
         };
-        let (clock, progress) = (Clock::start(), Progress::new(name.clone()));
+        let progress = Progress::new(name.clone(), Signals::new());
+        let clock = Clock::start();
         Ok(source
             .replay(&name, Some(position), &clock, &progress)
             .await?)

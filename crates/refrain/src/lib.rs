@@ -15,10 +15,12 @@ mod relay;
 mod runtime;
 mod signal;
 mod snapshot_policy;
+mod stage;
+mod state_digest;
 
 pub use builder::{Builder, ProcessorBuilder};
 pub use error::{BuildError, QueryError, StartError};
-pub use handle::{Handle, StateDigest};
+pub use handle::Handle;
 pub use history::History;
 pub use never::Never;
 pub use progress::RecoveryStatus;
@@ -33,10 +35,28 @@ pub use refrain_core::{
     SideEffects, StopReason, Timer, Timestamp, UpcastError,
 };
 pub use refrain_journal::{
-    FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal, MemorySnapshots,
-    OpenError,
+    AppendFault, FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal,
+    MemorySnapshots, OpenError,
 };
 pub use relay::Relay;
 pub use runtime::Refrain;
 pub use signal::{Signal, Subscription};
 pub use snapshot_policy::SnapshotPolicy;
+pub use state_digest::StateDigest;
+
+/// The pages that users read first, so that their code compiles and runs.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/guide/processors.md")]
+    struct Processors;
+    #[doc = include_str!("../../../docs/guide/channels.md")]
+    struct Channels;
+    #[doc = include_str!("../../../docs/guide/recovery.md")]
+    struct Recovery;
+    #[doc = include_str!("../../../docs/guide/running.md")]
+    struct Running;
+    #[doc = include_str!("../../../docs/guide/http.md")]
+    struct Http;
+}

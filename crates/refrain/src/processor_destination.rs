@@ -7,7 +7,7 @@ use refrain_core::port::BoxFuture;
 use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
 use refrain_core::{AskError, DeliveredId, MessageId, Name, Processor};
 
-use crate::driver::Told;
+use crate::driver::{Target, Told};
 use crate::handle::Handle;
 use crate::runtime::Registry;
 
@@ -25,17 +25,19 @@ enum Direction {
 }
 
 impl<Q: Processor> ProcessorDestination<Q> {
-    pub(crate) fn one_way(registry: &Registry, name: &str) -> Option<Arc<dyn Destination>> {
+    pub(crate) fn one_way(registry: &Registry, name: &str) -> Option<Target> {
         ProcessorDestination::<Q>::find(registry, name, Direction::OneWay)
     }
 
-    pub(crate) fn request(registry: &Registry, name: &str) -> Option<Arc<dyn Destination>> {
+    pub(crate) fn request(registry: &Registry, name: &str) -> Option<Target> {
         ProcessorDestination::<Q>::find(registry, name, Direction::Request)
     }
 
-    fn find(registry: &Registry, name: &str, direction: Direction) -> Option<Arc<dyn Destination>> {
+    fn find(registry: &Registry, name: &str, direction: Direction) -> Option<Target> {
         let handle = registry.handle::<Q>(name)?;
-        Some(Arc::new(ProcessorDestination { handle, direction }))
+        let stage = Some(handle.stage());
+        let destination = Arc::new(ProcessorDestination { handle, direction });
+        Some(Target { destination, stage })
     }
 
     async fn hand_over(&self, delivery: Delivery) -> Attempted {

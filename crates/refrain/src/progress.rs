@@ -1,8 +1,14 @@
 //! How far a recovery is.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use refrain_core::{Name, Position, Timestamp};
+
+use crate::signal::{Signal, Signals};
+
+/// Time between two signals of one recovery.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// How far a processor's recovery is, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +22,9 @@ pub struct RecoveryStatus {
     pub remaining: u64,
     /// Whether the processor takes messages.
     pub is_done: bool,
-    /// When the recovery began.
+    /// Why the recovery waits for the journal, while it does.
+    pub waits_for: Option<String>,
+    /// When the recovery began; the epoch of time before it did.
     pub began: Timestamp,
     /// When it ended; meaningless before.
     pub ended: Timestamp,
@@ -24,62 +32,106 @@ pub struct RecoveryStatus {
     pub snapshot: Option<Position>,
 }
 
+/// Where a recovery stands, for its driver to tell and for anybody to look at.
+///
+/// The lock is held for a moment, once in a chunk of entries.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    processor: Name,
-    entries: AtomicU64,
-    remaining: AtomicU64,
-    is_done: AtomicBool,
-    began: AtomicU64,
-    ended: AtomicU64,
-    snapshot: AtomicU64,
+    signals: Signals,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    status: RecoveryStatus,
+    /// When subscribers were told last.
+    told_at: Timestamp,
 }
 
 impl Progress {
-    pub(crate) fn new(processor: Name) -> Progress {
-        Progress {
+    pub(crate) fn new(processor: Name, signals: Signals) -> Progress {
+        let status = RecoveryStatus {
             processor,
-            entries: AtomicU64::new(0),
-            remaining: AtomicU64::new(0),
-            is_done: AtomicBool::new(false),
-            began: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-            snapshot: AtomicU64::new(0),
+            entries: 0,
+            remaining: 0,
+            is_done: false,
+            waits_for: None,
+            began: Timestamp::EPOCH,
+            ended: Timestamp::EPOCH,
+            snapshot: None,
+        };
+        Progress {
+            signals,
+            state: Mutex::new(State {
+                status,
+                told_at: Timestamp::EPOCH,
+            }),
         }
     }
 
+    /// A replay begins; also again, when one before it came to nothing.
     pub(crate) fn begin(&self, now: Timestamp, snapshot: Option<Position>, remaining: u64) {
-        self.is_done.store(false, Ordering::Release);
-        self.began.store(now.as_micros(), Ordering::Relaxed);
-        self.entries.store(0, Ordering::Relaxed);
-        self.remaining.store(remaining, Ordering::Relaxed);
-        self.snapshot
-            .store(snapshot.map_or(0, Position::get), Ordering::Relaxed);
+        let mut state = self.lock();
+        state.status = RecoveryStatus {
+            processor: state.status.processor.clone(),
+            entries: 0,
+            remaining,
+            is_done: false,
+            waits_for: None,
+            began: now,
+            ended: Timestamp::EPOCH,
+            snapshot,
+        };
+        if remaining > 0 {
+            self.tell(&mut state, now);
+        }
     }
 
-    pub(crate) fn applied(&self, count: u64) {
-        self.entries.fetch_add(count, Ordering::Relaxed);
-        let subtract = |remaining: u64| Some(remaining.saturating_sub(count));
-        let _ = self
-            .remaining
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
+    pub(crate) fn applied(&self, count: u64, now: Timestamp) {
+        let mut state = self.lock();
+        state.status.entries += count;
+        state.status.remaining = state.status.remaining.saturating_sub(count);
+        if now.since(state.told_at) >= TOLD_EVERY {
+            self.tell(&mut state, now);
+        }
+    }
+
+    /// The journal cannot go on, for this reason. Subscribers are told once for each reason.
+    pub(crate) fn waits_for(&self, reason: &str) {
+        let mut state = self.lock();
+        if state.status.waits_for.as_deref() == Some(reason) {
+            return;
+        }
+        state.status.is_done = false;
+        state.status.waits_for = Some(reason.to_owned());
+        self.signals.tell(Signal::Waiting {
+            processor: state.status.processor.clone(),
+            reason: reason.to_owned(),
+        });
     }
 
     pub(crate) fn end(&self, now: Timestamp) {
-        self.remaining.store(0, Ordering::Relaxed);
-        self.ended.store(now.as_micros(), Ordering::Relaxed);
-        self.is_done.store(true, Ordering::Release);
+        let status = &mut self.lock().status;
+        status.remaining = 0;
+        status.ended = now;
+        status.is_done = true;
+        status.waits_for = None;
     }
 
     pub(crate) fn status(&self) -> RecoveryStatus {
-        RecoveryStatus {
-            is_done: self.is_done.load(Ordering::Acquire),
-            processor: self.processor.clone(),
-            entries: self.entries.load(Ordering::Relaxed),
-            remaining: self.remaining.load(Ordering::Relaxed),
-            began: Timestamp::from_micros(self.began.load(Ordering::Relaxed)),
-            ended: Timestamp::from_micros(self.ended.load(Ordering::Relaxed)),
-            snapshot: Position::new(self.snapshot.load(Ordering::Relaxed)),
-        }
+        self.lock().status.clone()
+    }
+
+    fn tell(&self, state: &mut State, now: Timestamp) {
+        state.told_at = now;
+        self.signals.tell(Signal::Recovering {
+            processor: state.status.processor.clone(),
+            entries: state.status.entries,
+            remaining: state.status.remaining,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

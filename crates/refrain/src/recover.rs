@@ -1,24 +1,15 @@
-//! From a stream to a running engine: the newest usable snapshot, the entries after it, and the
-//! entry that begins a new epoch and fences whoever wrote before.
+//! From a stream to a state: the newest usable snapshot, and the entries after it. Reads only.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use refrain_core::port::journal::{AppendError, Disposition, Journal, ReadError};
+use refrain_core::port::journal::{AppendError, Journal, ReadError};
 use refrain_core::port::snapshots::Snapshots;
-use refrain_core::{
-    Engine, EngineSettings, Moment, Name, Position, Processor, Remember, Replay, ReplayError,
-    Writer,
-};
+use refrain_core::{Epoch, Name, Position, Processor, Remember, Replay, ReplayError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
 use crate::progress::Progress;
-
-/// Times that a recovery is tried again after somebody else wrote, or after an append whose outcome
-/// stayed unknown.
-const BEGINNINGS_MAX: u32 = 5;
 
 /// Entries that are applied between two looks at whether anything else is to be done.
 const YIELD_EVERY: u64 = 4096;
@@ -71,61 +62,26 @@ pub enum RecoverError {
         #[source]
         cause: AppendError,
     },
+    /// Another runtime has taken the stream over. It goes on there.
+    #[error("{stream} was taken over by another writer, which began epoch {epoch}")]
+    Overtaken {
+        /// The processor's stream.
+        stream: Name,
+        /// The epoch of the other writer.
+        epoch: Epoch,
+    },
+    /// A drain was asked for while the recovery waited for the journal.
+    #[error("{stream} was drained while it waited for the journal")]
+    Drained {
+        /// The processor's stream.
+        stream: Name,
+    },
 }
 
 impl<P> Source<P>
 where
     P: Processor + Clone + Serialize + DeserializeOwned,
 {
-    /// Recovers the stream `settings.name` and begins a new epoch.
-    ///
-    /// An append of an earlier writer whose outcome is unknown is decided here: the new epoch's
-    /// first entry is appended at the expected position, so either it succeeds, and the other append
-    /// can never happen, or it conflicts, and there is more to read.
-    pub(crate) async fn begin(
-        &self,
-        settings: &EngineSettings,
-        clock: &Clock,
-        progress: &Progress,
-    ) -> Result<(Engine<P>, Position), RecoverError> {
-        let stream = &settings.name;
-        let mut beginnings = 0;
-        loop {
-            let replay = self.replay(stream, None, clock, progress).await?;
-            let moment = Moment {
-                now: clock.now(),
-                seed: rand::random(),
-            };
-            let mut engine = Engine::begin(replay, settings.clone(), &writer(), moment);
-            let (at, batch) = engine
-                .take_batch(moment.now)
-                .expect("an engine begins with an entry");
-            match self.journal.append(stream, at, batch).await {
-                Ok(position) => {
-                    progress.end(clock.now());
-                    return Ok((engine, position));
-                }
-                Err(cause) => {
-                    beginnings += 1;
-                    let is_full = cause.disposition() == Disposition::Again;
-                    let is_undecided = match &cause {
-                        AppendError::Fenced { .. } | AppendError::Unknown { .. } => true,
-                        AppendError::Rejected { .. } => false,
-                        _ => false,
-                    };
-                    if !is_full && (!is_undecided || beginnings == BEGINNINGS_MAX) {
-                        return Err(RecoverError::Begin {
-                            stream: stream.clone(),
-                            cause,
-                        });
-                    }
-                    tracing::warn!(%stream, error = %cause, "a new epoch could not begin yet");
-                    clock.wait(Duration::from_millis(100)).await;
-                }
-            }
-        }
-    }
-
     /// The state of `stream` as of `up_to` (inclusive), or of now.
     pub(crate) async fn replay(
         &self,
@@ -163,7 +119,7 @@ where
                     })?;
                 applied += 1;
             }
-            progress.applied(applied);
+            progress.applied(applied, clock.now());
             since_yield += applied;
             if since_yield >= YIELD_EVERY {
                 since_yield = 0;
@@ -253,13 +209,5 @@ where
             return Err(format!("the entries after it are gone, up to {first:?}"));
         }
         Ok(replay)
-    }
-}
-
-fn writer() -> Writer {
-    Writer {
-        id: rand::random(),
-        secret: rand::random(),
-        code_version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -4,26 +4,31 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::Journal;
 use refrain_core::{Name, Processor};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::builder::Builder;
-use crate::driver::Ending;
 use crate::error::StartError;
 use crate::handle::Handle;
-use crate::progress::RecoveryStatus;
+use crate::progress::{Progress, RecoveryStatus};
 use crate::signal::{Signals, Subscription};
+use crate::stage::{Ending, Stage};
 
-/// Running processors. Owns every task that it starts; dropping it stops them where they are, which
-/// loses nothing that was acknowledged. [`Refrain::drain`] lets them finish first.
+/// Running processors.
+///
+/// Owns every task that it starts. Dropping it stops them where they are, which loses nothing that
+/// was acknowledged; [`Refrain::drain`] lets them finish first, and returns when all of them are gone.
+/// Handles do not keep it alive: whoever still has one is told
+/// [`NotRunning`](crate::AskError::NotRunning).
 #[derive(Debug)]
 pub struct Refrain {
     pub(crate) registry: Arc<Registry>,
     pub(crate) signals: Signals,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) drain: CancellationToken,
     pub(crate) tasks: Mutex<JoinSet<()>>,
 }
 
@@ -37,17 +42,8 @@ pub(crate) struct Registry {
 pub(crate) struct Member {
     /// A `Handle<P>`.
     pub(crate) handle: Box<dyn Any + Send + Sync>,
-    pub(crate) recovery: Box<dyn Fn() -> RecoveryStatus + Send + Sync>,
-    pub(crate) drain: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+    pub(crate) progress: Arc<Progress>,
     pub(crate) stage: watch::Receiver<Stage>,
-}
-
-/// Where a processor is in its life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stage {
-    Recovering,
-    Running,
-    Ended(Ending),
 }
 
 impl std::fmt::Debug for Member {
@@ -96,11 +92,11 @@ impl Refrain {
         self.registry
             .members
             .values()
-            .map(|member| (member.recovery)())
+            .map(|member| member.progress.status())
             .collect()
     }
 
-    /// Waits until every processor has recovered and takes messages.
+    /// Waits until every processor has recovered and takes messages, or has ended.
     ///
     /// # Errors
     /// [`StartError::Halted`] names the first processor that could not; the others go on.
@@ -108,11 +104,12 @@ impl Refrain {
         for (name, member) in &self.registry.members {
             let mut stage = member.stage.clone();
             let reached = stage.wait_for(|stage| *stage != Stage::Recovering).await;
-            let reached = reached.map_or(Stage::Ended(Ending::Drained), |stage| stage.clone());
-            if let Stage::Ended(Ending::Halted(reason)) = reached {
+            if let Ok(stage) = reached
+                && let Stage::Ended(Ending::Halted(reason)) = &*stage
+            {
                 return Err(StartError::Halted {
                     processor: name.clone(),
-                    reason,
+                    reason: reason.clone(),
                 });
             }
         }
@@ -131,12 +128,14 @@ impl Refrain {
         self.journal.clone()
     }
 
-    /// Takes no further message, handles those that wait, lets attempts under way end, and stops once
-    /// all of it is durable. Deliveries that are still owed are resumed by the next start.
+    /// Takes no further message, handles those that wait, lets attempts under way end, and returns
+    /// once all of it is durable and every task has ended. Deliveries that are still owed are resumed
+    /// by the next start.
+    ///
+    /// Takes as long as the slowest attempt under way, at most its timeout. A processor that waits
+    /// for its journal gives up, and tells those who wait.
     pub async fn drain(&self) {
-        for member in self.registry.members.values() {
-            (member.drain)().await;
-        }
+        self.drain.cancel();
         let mut tasks = self.tasks.lock().await;
         while tasks.join_next().await.is_some() {}
     }

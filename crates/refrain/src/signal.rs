@@ -1,7 +1,7 @@
 //! What subscribers of the runtime are told.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use refrain_core::{Name, Position, StopReason};
 use tokio::sync::broadcast;
@@ -55,7 +55,7 @@ pub enum Signal {
         /// The delivery's number.
         number: u64,
     },
-    /// A processor replays its entries.
+    /// A processor replays its entries. Told when that begins, and then at most once a second.
     Recovering {
         /// The processor.
         processor: Name,
@@ -73,6 +73,23 @@ pub enum Signal {
         /// The last of them.
         position: Option<Position>,
     },
+    /// A processor cannot recover yet, because its journal cannot be read or written: the disk is
+    /// full, or the connection is gone. It tries again by itself; what is sent to it waits. Told
+    /// once for each reason.
+    Waiting {
+        /// The processor.
+        processor: Name,
+        /// Why.
+        reason: String,
+    },
+    /// An append failed, or `apply` panicked on a fresh event: a processor rebuilds its state from the
+    /// journal, and goes on.
+    Rebuilding {
+        /// The processor.
+        processor: Name,
+        /// Why.
+        reason: String,
+    },
     /// A processor stopped for good; others go on.
     ProcessorHalted {
         /// The processor.
@@ -85,21 +102,28 @@ pub enum Signal {
 /// Where signals are told, and what a new subscriber must be told first.
 #[derive(Debug, Clone)]
 pub(crate) struct Signals {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     sender: broadcast::Sender<Signal>,
-    stopped: Arc<Mutex<BTreeMap<(Name, Name), Signal>>>,
+    stopped: Mutex<BTreeMap<(Name, Name), Signal>>,
 }
 
 impl Signals {
     pub(crate) fn new() -> Signals {
         let (sender, _) = broadcast::channel(SIGNALS_WAITING_MAX);
         Signals {
-            sender,
-            stopped: Arc::default(),
+            shared: Arc::new(Shared {
+                sender,
+                stopped: Mutex::default(),
+            }),
         }
     }
 
     pub(crate) fn tell(&self, signal: Signal) {
-        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stopped = self.shared.lock();
         match &signal {
             Signal::DeliveryStopped {
                 processor, channel, ..
@@ -115,20 +139,32 @@ impl Signals {
             | Signal::LateOutcome { .. }
             | Signal::Recovering { .. }
             | Signal::Recovered { .. }
+            | Signal::Waiting { .. }
+            | Signal::Rebuilding { .. }
             | Signal::ProcessorHalted { .. } => {}
         }
         // Told under the lock, so that no subscriber misses or repeats it between list and stream.
         // Nobody listening is not an error.
-        let _ = self.sender.send(signal);
+        let _ = self.shared.sender.send(signal);
     }
 
     pub(crate) fn subscribe(&self) -> Subscription {
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.subscribe(Arc::downgrade(&self.shared))
+    }
+}
+
+impl Shared {
+    fn subscribe(&self, shared: Weak<Shared>) -> Subscription {
+        let stopped = self.lock();
         Subscription {
             first: stopped.values().cloned().collect(),
             receiver: self.sender.subscribe(),
-            signals: self.clone(),
+            shared,
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Name, Name), Signal>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,7 +173,8 @@ impl Signals {
 pub struct Subscription {
     first: VecDeque<Signal>,
     receiver: broadcast::Receiver<Signal>,
-    signals: Signals,
+    /// Not kept alive by those who listen.
+    shared: Weak<Shared>,
 }
 
 impl Subscription {
@@ -155,7 +192,9 @@ impl Subscription {
                 Err(broadcast::error::RecvError::Closed) => return None,
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     tracing::warn!(missed, "a subscriber of signals is too slow");
-                    *self = self.signals.subscribe();
+                    if let Some(shared) = self.shared.upgrade() {
+                        *self = shared.subscribe(self.shared.clone());
+                    }
                 }
             }
         }

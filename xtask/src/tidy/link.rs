@@ -1,4 +1,5 @@
-//! Relative links in Markdown: the file must exist, and so must the heading.
+//! Relative links in Markdown: the file must exist, and so must the heading. And pages that the code
+//! mentions by their path, as in `docs/errors`.
 //!
 //! Links to other sites are not followed: a check that needs a network fails for reasons that are
 //! not ours.
@@ -14,7 +15,43 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             findings.extend(dead(tree, file, line, &target));
         }
     }
+    findings.extend(tree.markdown().filter_map(|file| unlisted(tree, file)));
+    // The tasks' own tests make pages up.
+    for file in tree.rust().filter(|file| !file.path.starts_with("xtask/")) {
+        for (index, line) in file.text.lines().enumerate() {
+            findings.extend(missing_page(tree, file, index + 1, line));
+        }
+    }
     findings
+}
+
+/// A page in a directory with a `README.md` that does not list it: nobody would find it.
+fn unlisted(tree: &Tree, file: &File) -> Option<Finding> {
+    let (directory, name) = file.path.rsplit_once('/')?;
+    let list = tree.text(&format!("{directory}/README.md"))?;
+    if name == "README.md" || links(list).iter().any(|(_, target)| target == name) {
+        return None;
+    }
+    Some(Finding::repair(
+        &file.path,
+        None,
+        format!("{directory}/README.md does not list the page"),
+        "Add a line with a link to it there.",
+    ))
+}
+
+/// A page below `docs` that a line of code mentions and that is not there.
+fn missing_page(tree: &Tree, file: &File, number: usize, line: &str) -> Option<Finding> {
+    let page = line
+        .split(|c: char| !c.is_ascii_alphanumeric() && !"-_./".contains(c))
+        .map(|word| word.trim_end_matches('.'))
+        .find(|word| word.starts_with("docs/") && word.ends_with(".md") && !tree.holds(word))?;
+    Some(Finding::repair(
+        &file.path,
+        number,
+        format!("the page `{page}` is not there"),
+        "Write the page, or correct its path.",
+    ))
 }
 
 fn dead(tree: &Tree, file: &File, line: usize, target: &str) -> Option<Finding> {
@@ -148,6 +185,28 @@ mod tests {
         assert_eq!(found("[a](https://example.com/missing.md)"), 0);
         assert_eq!(found("[that]: other.md"), 0);
         assert_eq!(found("```text\n[a](missing.md)\n```\n`[a](missing.md)`"), 0);
+    }
+
+    #[test]
+    fn a_page_that_only_the_code_knows_is_found() {
+        let code = |path| ("crates/a/src/a.rs", path);
+        let found = |text| check(&Tree::of(&[code(text), ("docs/page.md", "")])).len();
+        assert_eq!(found("//! See `docs/missing.md`."), 1);
+        assert_eq!(found("//! See docs/missing.md."), 1);
+        assert_eq!(found("//! See `docs/page.md`, chapter 1."), 0);
+        assert_eq!(found("//! See docs.rs and page.md."), 0);
+    }
+
+    #[test]
+    fn a_page_that_its_directory_does_not_list_is_found() {
+        let page = ("docs/decisions/0001-a.md", "");
+        let found = |files: &[(&str, &str)]| check(&Tree::of(files)).len();
+        assert_eq!(found(&[page, ("docs/decisions/README.md", "")]), 1);
+        assert_eq!(
+            found(&[page, ("docs/decisions/README.md", "[a](0001-a.md)")]),
+            0
+        );
+        assert_eq!(found(&[page]), 0);
     }
 
     #[test]

@@ -12,13 +12,9 @@ const PORTS: &str = "crates/refrain-core/src/port/";
 const SUITES: &str = "crates/refrain-testkit/src/conformance/";
 
 /// Ports that need no suite of their own, and why.
-const WITHOUT_SUITE: [(&str, &str); 3] = [
+const WITHOUT_SUITE: [(&str, &str); 2] = [
     ("Cursor", "the journal's suite reads through it"),
     ("Asks", "the runtime is its one implementation"),
-    (
-        "Destination",
-        "what it owes is owed by the service behind it, which no suite can script",
-    ),
 ];
 
 /// Ports without a suite, and implementations that nobody tested with it.
@@ -49,7 +45,7 @@ pub(super) fn check(tree: &Tree, sources: &[Source]) -> Vec<Finding> {
                 findings.push(Finding::repair(
                     &source.path,
                     line,
-                    format!("nothing in {owner}tests runs the suite of the port `{name}`"),
+                    format!("no test in {owner} runs the suite of the port `{name}`"),
                     format!(
                         "Add a short test there that calls `conformance::{}`.",
                         port.module
@@ -114,11 +110,11 @@ fn owner(path: &str) -> Option<&str> {
     (name != "refrain-testkit").then(|| &path[..="crates/".len() + name.len()])
 }
 
+/// The testkit is a dependency of tests only, so whatever names the suite is one.
 fn calls_suite(tree: &Tree, owner: &str, port: &Port) -> bool {
     let call = format!("conformance::{}", port.module);
-    let tests = format!("{owner}tests/");
     tree.rust()
-        .any(|file| file.path.starts_with(&tests) && file.text.contains(&call))
+        .any(|file| file.path.starts_with(owner) && file.text.contains(&call))
 }
 
 /// The traits that `source` implements outside of its tests, by the last part of their names.

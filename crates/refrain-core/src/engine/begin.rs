@@ -2,8 +2,7 @@
 
 use super::commit::Buffers;
 use super::lane::{Activity, Lane};
-use super::release::Release;
-use super::{Engine, EngineSettings, Moment, Replay, Signal};
+use super::{Engine, EngineSettings, Moment, Replay};
 use crate::channel::{Activation, ChannelKind, ChannelOptions};
 use crate::entry::{Begun, DeclaredChannel, StopReason};
 use crate::id::{Epoch, Name};
@@ -34,8 +33,7 @@ impl<P: Processor> Engine<P> {
     ) -> Engine<P> {
         let Replay { state, mut ledger } = replay;
         let now = moment.now.max(ledger.time);
-        let doubtful: Vec<u64> = doubtful(&ledger);
-        let lanes = lanes::<P>(&mut ledger, &settings, &doubtful);
+        let lanes = lanes::<P>(&mut ledger, &settings);
         let begun = begun(&ledger, &lanes, writer, now);
         let mut batch = Batch::default();
         batch.push_with(|bytes| begun.encode(bytes));
@@ -74,12 +72,7 @@ impl<P: Processor> Engine<P> {
             lane.activity = activity(recorded.status, lane);
             let numbers: Vec<u64> = recorded.open.keys().copied().collect();
             if let Activity::Stopped(reason) = lane.activity {
-                let (channel, pending) = (recorded.name.clone(), recorded.open_count);
-                self.gate(Release::Announce(Signal::DeliveryStopped {
-                    channel,
-                    reason,
-                    pending,
-                }));
+                self.announce_stop(channel, reason);
             }
             let gate = self.head();
             for number in numbers {
@@ -88,22 +81,6 @@ impl<P: Processor> Engine<P> {
         }
         self.pump(moment);
     }
-}
-
-/// Up to which number each channel's deliveries may have been sent by the writers before.
-fn doubtful(ledger: &Ledger) -> Vec<u64> {
-    let has_writer = ledger.epoch.is_some();
-    ledger
-        .channels
-        .iter()
-        .map(|channel| {
-            if has_writer {
-                channel.possibly_sent_up_to()
-            } else {
-                0
-            }
-        })
-        .collect()
 }
 
 fn activity(status: Status, lane: &Lane) -> Activity {
@@ -122,11 +99,7 @@ fn activity(status: Status, lane: &Lane) -> Activity {
 }
 
 /// A lane for every channel that the stream or the code knows. New ones are added to the ledger.
-fn lanes<P: Processor>(
-    ledger: &mut Ledger,
-    settings: &EngineSettings,
-    doubtful: &[u64],
-) -> Vec<Lane> {
+fn lanes<P: Processor>(ledger: &mut Ledger, settings: &EngineSettings) -> Vec<Lane> {
     for route in P::CHANNELS {
         if ledger.channel_number(route.name()).is_none() {
             let name = Name::new(route.name()).expect("names of channels were checked");
@@ -135,17 +108,15 @@ fn lanes<P: Processor>(
                 .push(crate::ledger::Channel::new(name, STRICT));
         }
     }
-    let lane = |(place, channel): (usize, &crate::ledger::Channel)| {
+    let lane = |channel: &crate::ledger::Channel| {
         let name = channel.name.as_str();
         let route = P::CHANNELS.iter().position(|route| route.name() == name);
         let kind = route.map_or(ChannelKind::Reliable, |route| P::CHANNELS[route].kind());
         let options = settings.channels.iter().find(|(of, _)| *of == name);
         let options = options.map_or_else(ChannelOptions::default, |(_, options)| options.clone());
-        let mut lane = Lane::new(route, kind, options);
-        lane.doubtful_up_to = doubtful.get(place).copied().unwrap_or(0);
-        lane
+        Lane::new(route, kind, options)
     };
-    ledger.channels.iter().enumerate().map(lane).collect()
+    ledger.channels.iter().map(lane).collect()
 }
 
 fn begun(ledger: &Ledger, lanes: &[Lane], writer: &Writer, now: crate::time::Timestamp) -> Begun {

@@ -1,11 +1,11 @@
 //! What the application or an operator wants of a channel.
 
-use super::lane::Activity;
+use super::lane::{Activity, Turn};
 use super::release::Release;
 use super::{Command, Engine, Moment, Signal};
-use crate::channel::SideEffects;
+use crate::channel::{ChannelKind, SideEffects};
 use crate::entry::{Actor, InDoubt, Move};
-use crate::id::Name;
+use crate::id::{Name, Position};
 use crate::ledger::SetAside;
 use crate::processor::Processor;
 
@@ -24,6 +24,9 @@ impl<P: Processor> Engine<P> {
         };
         match command {
             Command::Deliver => self.deliver(moment, number, by),
+            // Timers have no destination but the processor itself.
+            Command::Redirect { .. }
+                if self.lanes[usize::from(number)].kind == ChannelKind::Timer => {}
             Command::Redirect {
                 destination,
                 in_doubt,
@@ -35,29 +38,33 @@ impl<P: Processor> Engine<P> {
 
     fn deliver(&mut self, moment: Moment, channel: u16, by: Actor) {
         let place = usize::from(channel);
-        let parked: Vec<u64> = self.ledger.channels[place]
-            .open
-            .iter()
-            .filter(|(_, open)| open.progress.set_aside == Some(SetAside::Parked))
-            .map(|(number, _)| *number)
-            .collect();
-        let lane = &mut self.lanes[place];
-        if lane.activity == Activity::Active && parked.is_empty() {
+        let (recorded, lane) = (&self.ledger.channels[place], &mut self.lanes[place]);
+        if lane.activity == Activity::Active && recorded.count_set_aside(SetAside::Parked) == 0 {
             return;
         }
-        lane.activity = Activity::Active;
-        lane.due = lane
-            .due
+        let parked: Vec<(u64, Option<u64>)> = recorded
+            .open
             .iter()
-            .map(|(due, number)| (*due.min(&moment.now), *number))
+            .filter(|(_, open)| open.is_parked())
+            .map(|(number, open)| (*number, open.order_key))
             .collect();
+        lane.activity = Activity::Active;
+        if lane.kind != ChannelKind::Timer {
+            lane.due = lane
+                .due
+                .iter()
+                .map(|(due, number)| (*due.min(&moment.now), *number))
+                .collect();
+        }
         let gate = self.record(moment.now, channel, by, Move::Delivering);
-        for number in parked {
-            self.record(moment.now, channel, by, Move::Released { number });
-            self.schedule(moment, channel, number, gate);
+        for (number, key) in parked {
+            let lane = &self.lanes[place];
+            if lane.turn(number, key) == Turn::Now && !lane.in_flight.contains_key(&number) {
+                self.line_up(moment, channel, number, gate);
+            }
         }
         let recorded = &self.ledger.channels[place];
-        let (channel, pending) = (recorded.name.clone(), recorded.open_count);
+        let (channel, pending) = (recorded.name.clone(), recorded.open_count());
         self.gate(Release::Announce(Signal::DeliveryResumed {
             channel,
             pending,
@@ -89,28 +96,21 @@ impl<P: Processor> Engine<P> {
 
     /// Lines every open delivery that is not under way up again, after what may be attempted has
     /// changed.
-    fn line_up_anew(&mut self, moment: Moment, channel: u16, gate: crate::id::Position) {
+    fn line_up_anew(&mut self, moment: Moment, channel: u16, gate: Position) {
         let place = usize::from(channel);
-        let lane = &mut self.lanes[place];
-        lane.fresh.clear();
-        lane.due.clear();
-        lane.announced.clear();
-        lane.busy_keys.clear();
-        let open = &self.ledger.channels[place].open;
-        let under_way: Vec<(u64, Option<u64>)> = lane
-            .in_flight
-            .keys()
-            .filter_map(|number| Some((*number, open.get(number)?.order_key)))
-            .collect();
-        for (number, key) in &under_way {
-            lane.enter_key(*number, *key);
+        let (recorded, lane) = (&self.ledger.channels[place], &mut self.lanes[place]);
+        lane.clear();
+        let (mut under_way, mut waiting) = (Vec::new(), Vec::new());
+        for (number, open) in recorded.open.iter().chain(&recorded.in_doubt) {
+            if lane.in_flight.contains_key(number) || lane.confirmed.contains(number) {
+                under_way.push((*number, open.order_key));
+            } else if !lane.resting.contains(number) {
+                waiting.push(*number);
+            }
         }
-        let waiting: Vec<u64> = open
-            .keys()
-            .copied()
-            .filter(|number| !lane.in_flight.contains_key(number))
-            .filter(|number| !lane.confirmed.contains(number))
-            .collect();
+        for (number, key) in under_way {
+            lane.enter_key(number, key);
+        }
         for number in waiting {
             self.schedule(moment, channel, number, gate);
         }

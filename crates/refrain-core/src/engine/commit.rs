@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use super::{Engine, Moment, panic_text};
 use crate::cause::{Cause, DeliveryId};
+use crate::channel::ChannelKind;
 use crate::codec::CodecError;
 use crate::entry::{Entry, Envelope, Envelopes, Events, RecordedMessage, Step, StepVerdict};
 use crate::id::{Key, Position};
 use crate::ledger::{Open, Secret};
+use crate::limit::TIMERS_MAX;
 use crate::outcome::Settlement;
 use crate::processor::{Encoded, Processor};
 
@@ -81,6 +83,7 @@ impl<P: Processor> Engine<P> {
         if let Some(trouble) = &self.outbox.trouble {
             return Err(CommitError::Invalid(trouble.to_string()));
         }
+        self.check_timers(draft)?;
         self.buffers.answer.clear();
         if let Some(answer) = answer {
             P::ENCODING.encode(answer, &mut self.buffers.answer)?;
@@ -97,6 +100,25 @@ impl<P: Processor> Engine<P> {
                 .map_err(|panic| CommitError::Spoiled(panic_text(&*panic)))?;
         }
         Ok(self.append_step(moment))
+    }
+
+    /// Timers all wait in memory, so there is an end to them.
+    fn check_timers(&self, draft: &Draft<'_>) -> Result<(), CommitError> {
+        let timers = self.outbox.drafts.iter();
+        let added = timers.filter(|timer| timer.due.is_some()).count() as u64;
+        if added == 0 {
+            return Ok(());
+        }
+        let lanes = self.lanes.iter().zip(&self.ledger.channels);
+        let open = lanes
+            .filter(|(lane, _)| lane.kind == ChannelKind::Timer)
+            .map(|(_, recorded)| recorded.open_count());
+        let settled = u64::from(matches!(draft.cause, Cause::Timer(_)));
+        if open.sum::<u64>() + added - settled > TIMERS_MAX as u64 {
+            let text = format!("more than {TIMERS_MAX} timers would wait");
+            return Err(CommitError::Invalid(text));
+        }
+        Ok(())
     }
 
     /// Gives every draft of the outbox its number and its key.

@@ -4,11 +4,13 @@
 //! recorded of it, is in the ledger's channel.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 use crate::channel::{ChannelKind, ChannelOptions, Order};
 use crate::entry::StopReason;
 use crate::id::Position;
 use crate::ledger::{Channel, STRICT};
+use crate::outbox::Chance;
 use crate::time::Timestamp;
 
 #[derive(Debug)]
@@ -19,28 +21,35 @@ pub(super) struct Lane {
     pub(super) kind: ChannelKind,
     pub(super) options: ChannelOptions,
     pub(super) activity: Activity,
-    /// Deliveries that this writer has not attempted, in order, each with the position that must be
-    /// durable before.
-    pub(super) fresh: VecDeque<(u64, Position)>,
+    /// Deliveries that this writer has not attempted and timers that are not looked at yet, each
+    /// with the position that must be durable before.
+    pub(super) fresh: BTreeMap<u64, Position>,
     /// Redeliveries, timers and deliveries in doubt, by the time they are due.
     pub(super) due: BTreeSet<(Timestamp, u64)>,
-    /// Redeliveries whose entry is not durable yet.
+    /// Deliveries whose next attempt is recorded, in an entry that is not durable yet.
     pub(super) announced: BTreeSet<u64>,
     /// Attempts under way.
     pub(super) in_flight: BTreeMap<u64, u32>,
-    /// Order keys with an unsettled delivery, and the deliveries that wait behind it.
-    pub(super) busy_keys: HashMap<u64, VecDeque<u64>>,
+    /// Deliveries that failed and wait for the next recovery.
+    pub(super) resting: BTreeSet<u64>,
+    /// By order key, the deliveries that are to keep their order.
+    keys: HashMap<u64, KeyLine>,
     /// One-way confirmations that are not recorded yet.
     pub(super) confirmed: BTreeSet<u64>,
-    /// Recorded settlements that are not durable yet.
-    pub(super) settling: usize,
+    /// Recorded outcomes that are not durable yet.
+    pub(super) recording: usize,
     /// The highest number that a durable entry mentions.
     pub(super) durable_highest: u64,
-    /// Deliveries up to this number may have been sent by the writer before.
-    pub(super) doubtful_up_to: u64,
     pub(super) loading: Loading,
     pub(super) last_failure: StopReason,
     pub(super) counts: Counts,
+}
+
+/// The deliveries of one order key, of which one at a time may be attempted.
+#[derive(Debug)]
+struct KeyLine {
+    holder: u64,
+    behind: VecDeque<u64>,
 }
 
 /// Whether attempts may start.
@@ -65,119 +74,15 @@ pub(super) struct Counts {
     pub(super) late: u64,
 }
 
-impl Lane {
-    pub(super) fn new(route: Option<usize>, kind: ChannelKind, options: ChannelOptions) -> Lane {
-        Lane {
-            route,
-            kind,
-            options,
-            activity: Activity::Active,
-            fresh: VecDeque::new(),
-            due: BTreeSet::new(),
-            announced: BTreeSet::new(),
-            in_flight: BTreeMap::new(),
-            busy_keys: HashMap::new(),
-            confirmed: BTreeSet::new(),
-            settling: 0,
-            durable_highest: 0,
-            doubtful_up_to: 0,
-            loading: Loading::Idle,
-            last_failure: StopReason::NotResponding,
-            counts: Counts::default(),
-        }
-    }
-
-    /// What this writer declares: how far beyond recorded deliveries it may send.
-    pub(super) fn run_ahead(&self) -> u32 {
-        match (self.options.order, self.kind) {
-            (Order::Strict, ChannelKind::Default) => 1,
-            (Order::Strict, _) => STRICT,
-            // Twice the window: while as many settlements wait for the disk, the window stays full.
-            (Order::PerKey { window } | Order::Unordered { window }, _) => 2 * window,
-        }
-    }
-
-    fn slots_used(&self) -> usize {
-        self.in_flight.len() + self.announced.len()
-    }
-
-    fn has_slot(&self) -> bool {
-        self.activity == Activity::Active
-            && self.route.is_some()
-            && self.slots_used() < self.options.order.window() as usize
-    }
-
-    /// Takes the delivery that may be attempted for the first time now, if there is one.
-    pub(super) fn take_fresh(
-        &mut self,
-        channel: &Channel,
-        durable: Option<Position>,
-    ) -> Option<u64> {
-        let (number, gate) = *self.fresh.front()?;
-        let may_start = self.has_slot()
-            && durable.is_some_and(|durable| gate <= durable)
-            && match self.run_ahead() {
-                STRICT => self.settling == 0 && number == channel.settled_below(),
-                run_ahead => number <= self.durable_highest + u64::from(run_ahead),
-            };
-        if !may_start {
-            return None;
-        }
-        self.fresh.pop_front();
-        Some(number)
-    }
-
-    /// The delivery that is due and may be attempted again now, if there is one.
-    pub(super) fn due_now(&self, now: Timestamp) -> Option<u64> {
-        let (due, number) = *self.due.first()?;
-        (due <= now && self.has_slot()).then_some(number)
-    }
-
-    /// When this lane next has something to do, given that nothing else happens.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        match self.activity {
-            Activity::Stopped(_) => None,
-            Activity::RestartingUntil(until) => Some(until),
-            // A full window is relieved by an outcome, not by time.
-            Activity::Active if self.kind != ChannelKind::Timer && !self.has_slot() => None,
-            Activity::Active => self.due.first().map(|(due, _)| *due),
-        }
-    }
-
-    /// Takes a number out of wherever it waits.
-    pub(super) fn remove(&mut self, number: u64) {
-        self.due.retain(|(_, waiting)| *waiting != number);
-        self.announced.remove(&number);
-    }
-
-    /// Occupies the key of a delivery, or lines the delivery up behind the one that does.
-    pub(super) fn enter_key(&mut self, number: u64, key: Option<u64>) -> Turn {
-        let (Order::PerKey { .. }, Some(key)) = (self.options.order, key) else {
-            return Turn::Now;
-        };
-        match self.busy_keys.get_mut(&key) {
-            Some(behind) => {
-                behind.push_back(number);
-                Turn::Later
-            }
-            None => {
-                self.busy_keys.insert(key, VecDeque::new());
-                Turn::Now
-            }
-        }
-    }
-
-    /// Gives a key up; the next delivery behind it has it from now on.
-    pub(super) fn leave_key(&mut self, key: Option<u64>) -> Option<u64> {
-        let (Order::PerKey { .. }, Some(key)) = (self.options.order, key) else {
-            return None;
-        };
-        let next = self.busy_keys.get_mut(&key)?.pop_front();
-        if next.is_none() {
-            self.busy_keys.remove(&key);
-        }
-        next
-    }
+/// What a lane can do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// The time of a timer or redelivery has come.
+    Due(u64),
+    /// A first attempt, which needs no entry.
+    Fresh(u64),
+    /// A first attempt so far beyond what is recorded that it needs an entry.
+    FarAhead(u64),
 }
 
 /// Whether a delivery is the first of its order key.
@@ -185,4 +90,191 @@ impl Lane {
 pub(super) enum Turn {
     Now,
     Later,
+}
+
+impl Lane {
+    pub(super) fn new(route: Option<usize>, kind: ChannelKind, options: ChannelOptions) -> Lane {
+        Lane {
+            route,
+            kind,
+            options,
+            activity: Activity::Active,
+            fresh: BTreeMap::new(),
+            due: BTreeSet::new(),
+            announced: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            resting: BTreeSet::new(),
+            keys: HashMap::new(),
+            confirmed: BTreeSet::new(),
+            recording: 0,
+            durable_highest: 0,
+            loading: Loading::Idle,
+            last_failure: StopReason::NotResponding,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Whether deliveries leave one after the other, each when the one before is settled.
+    pub(super) fn is_strict(&self) -> bool {
+        match self.kind {
+            ChannelKind::Reliable | ChannelKind::RequestReply => {
+                self.options.order == Order::Strict
+            }
+            ChannelKind::Default | ChannelKind::Timer => false,
+        }
+    }
+
+    /// What this writer declares: how far beyond recorded deliveries it may send.
+    pub(super) fn run_ahead(&self) -> u32 {
+        match self.options.order {
+            Order::Strict if self.is_strict() => STRICT,
+            Order::Strict => 1,
+            // Twice the window: while as many settlements wait for the disk, the window stays full.
+            Order::PerKey { window } | Order::Unordered { window } => 2 * window,
+        }
+    }
+
+    fn has_slot(&self) -> bool {
+        self.activity == Activity::Active
+            && self.route.is_some()
+            && self.in_flight.len() + self.announced.len() < self.options.order.window() as usize
+    }
+
+    /// What can be done now: redeliveries first, then first attempts in the order sent.
+    pub(super) fn ready(
+        &self,
+        channel: &Channel,
+        durable: Option<Position>,
+        now: Timestamp,
+    ) -> Option<Ready> {
+        if !self.has_slot() {
+            return None;
+        }
+        if let Some((due, number)) = self.first_due(channel)
+            && due <= now
+        {
+            return Some(Ready::Due(number));
+        }
+        let (number, gate) = self.fresh.first_key_value()?;
+        if durable < Some(*gate) {
+            return None;
+        }
+        let number = *number;
+        if self.is_strict() {
+            let is_first = channel.first_open() == Some(number) && self.recording == 0;
+            return is_first.then_some(Ready::Fresh(number));
+        }
+        if number <= self.durable_highest + u64::from(self.run_ahead()) {
+            return Some(Ready::Fresh(number));
+        }
+        // What is being recorded will allow it, without an entry of its own.
+        let is_waiting =
+            self.recording > 0 || !self.confirmed.is_empty() || !self.announced.is_empty();
+        (!is_waiting).then_some(Ready::FarAhead(number))
+    }
+
+    /// What is due first; in strict order only the first open delivery counts.
+    fn first_due(&self, channel: &Channel) -> Option<(Timestamp, u64)> {
+        if self.is_strict() {
+            let first = channel.first_open()?;
+            self.due.iter().find(|(_, number)| *number == first)
+        } else {
+            self.due.first()
+        }
+        .copied()
+    }
+
+    /// When this lane next has something to do, given that nothing else happens.
+    pub(super) fn next_due(&self, channel: &Channel) -> Option<Timestamp> {
+        match self.activity {
+            Activity::Stopped(_) => None,
+            Activity::RestartingUntil(until) => Some(until),
+            // A full window is relieved by an outcome, not by time.
+            Activity::Active if !self.has_slot() => None,
+            Activity::Active => self.first_due(channel).map(|(due, _)| due),
+        }
+    }
+
+    /// The time from a delivery's failure to its next attempt.
+    pub(super) fn delay(&self, tries: u32, seed: u64, number: u64) -> Duration {
+        // Deliveries that fail at the same moment are not to come back at the same moment.
+        let chance = Chance::new(seed ^ number).next();
+        self.options
+            .redelivery
+            .redelivery_delay
+            .after(tries, chance)
+    }
+
+    /// Whether nothing is under way and nothing could be started, now or later.
+    pub(super) fn is_idle(&self) -> bool {
+        self.fresh.is_empty()
+            && self.due.is_empty()
+            && self.announced.is_empty()
+            && self.in_flight.is_empty()
+            && self.confirmed.is_empty()
+    }
+
+    /// Takes a number out of wherever it waits to be attempted.
+    pub(super) fn remove(&mut self, number: u64) {
+        self.fresh.remove(&number);
+        self.due.retain(|(_, waiting)| *waiting != number);
+        self.announced.remove(&number);
+        self.resting.remove(&number);
+    }
+
+    /// Forgets what waits and in which order; attempts under way stay what they are.
+    pub(super) fn clear(&mut self) {
+        self.fresh.clear();
+        self.due.clear();
+        self.announced.clear();
+        self.keys.clear();
+    }
+
+    /// Occupies the key of a delivery, or lines the delivery up behind the one that does.
+    pub(super) fn enter_key(&mut self, number: u64, key: Option<u64>) -> Turn {
+        let (Order::PerKey { .. }, Some(key)) = (self.options.order, key) else {
+            return Turn::Now;
+        };
+        match self.keys.get_mut(&key) {
+            Some(line) => {
+                line.behind.push_back(number);
+                Turn::Later
+            }
+            None => {
+                let behind = VecDeque::new();
+                let holder = number;
+                self.keys.insert(key, KeyLine { holder, behind });
+                Turn::Now
+            }
+        }
+    }
+
+    /// Whether a delivery that has entered its key is the first of it.
+    pub(super) fn turn(&self, number: u64, key: Option<u64>) -> Turn {
+        let line = key.and_then(|key| self.keys.get(&key));
+        match line {
+            Some(line) if line.holder != number => Turn::Later,
+            Some(_) | None => Turn::Now,
+        }
+    }
+
+    /// Takes a delivery out of its key's line. If it was the first, the next one is, and is returned.
+    pub(super) fn leave_key(&mut self, number: u64, key: Option<u64>) -> Option<u64> {
+        let key = key?;
+        let line = self.keys.get_mut(&key)?;
+        if line.holder != number {
+            line.behind.retain(|waiting| *waiting != number);
+            return None;
+        }
+        match line.behind.pop_front() {
+            Some(next) => {
+                line.holder = next;
+                Some(next)
+            }
+            None => {
+                self.keys.remove(&key);
+                None
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::{Engine, Moment, Ticket, panic_text};
 use crate::cause::{Cause, DeliveryId, MessageId, OutcomeCause};
 use crate::entry::{RecordedMessage, StepVerdict};
 use crate::ledger::Seen;
-use crate::limit::PANICS_MAX;
+use crate::limit::{PANICS_MAX, SOURCES_MAX};
 use crate::processor::{Processor, Recording};
 use crate::refusal::AskError;
 
@@ -68,6 +68,11 @@ impl<P: Processor> Engine<P> {
                 });
             }
             return;
+        }
+        if !self.ledger.inbox.has_room_for(&id.as_cause()) {
+            let text =
+                format!("{SOURCES_MAX} sources are remembered, there is no room for another");
+            return self.tell(ticket, Err(AskError::Invalid(text)));
         }
         let tries = if id.is_durable() { PANICS_MAX } else { 1 };
         match self.decide(moment, &message, tries) {
@@ -178,37 +183,30 @@ impl<P: Processor> Engine<P> {
         answer: &A,
         bytes: &mut Vec<u8>,
     ) -> Result<(), CommitError> {
-        let digest: [u8; 32];
-        let message = match P::RECORDING {
-            Recording::Identity => RecordedMessage::Nothing,
-            Recording::Message => {
-                P::ENCODING.encode(message, bytes)?;
-                RecordedMessage::Bytes(bytes)
-            }
-            Recording::Digest => {
-                P::ENCODING.encode(message, bytes)?;
-                digest = Sha256::digest(bytes).into();
-                RecordedMessage::Digest(&digest)
-            }
-        };
+        if P::RECORDING != Recording::Identity {
+            P::ENCODING.encode(message, bytes)?;
+        }
+        let digest = digest::<P>(bytes);
         let draft = Draft {
             verdict,
             cause,
             settled: None,
-            message,
+            message: recorded_message::<P>(bytes, digest.as_ref()),
             lineage: None,
         };
         self.commit(moment, &draft, Some(answer)).map(|_| ())
     }
 
-    /// Records that a message of a durable source was set aside, with its bytes if they fit.
+    /// Records that a message of a durable source was set aside, with its bytes if they fit and may
+    /// be kept.
     fn park_message(&mut self, moment: Moment, id: &MessageId, bytes: &[u8]) {
         self.outbox.open(moment.now, moment.seed);
+        let digest = digest::<P>(bytes);
         let mut draft = Draft {
             verdict: StepVerdict::Parked,
             cause: id.as_cause(),
             settled: None,
-            message: RecordedMessage::Bytes(bytes),
+            message: recorded_message::<P>(bytes, digest.as_ref()),
             lineage: None,
         };
         if self.commit::<P::Answer>(moment, &draft, None).is_err() {
@@ -276,6 +274,23 @@ impl<P: Processor> Engine<P> {
             self.lanes[usize::from(delivery.channel)].remove(delivery.number);
             self.park_outcome(moment, cause, bytes, text);
         }
+    }
+}
+
+/// The digest of an encoded message, where that is what is recorded of it.
+fn digest<P: Processor>(bytes: &[u8]) -> Option<[u8; 32]> {
+    (P::RECORDING == Recording::Digest).then(|| Sha256::digest(bytes).into())
+}
+
+/// As much of an encoded message as may be recorded.
+fn recorded_message<'a, P: Processor>(
+    bytes: &'a [u8],
+    digest: Option<&'a [u8; 32]>,
+) -> RecordedMessage<'a> {
+    match (P::RECORDING, digest) {
+        (Recording::Message, _) => RecordedMessage::Bytes(bytes),
+        (Recording::Digest, Some(digest)) => RecordedMessage::Digest(digest),
+        (Recording::Digest, None) | (Recording::Identity, _) => RecordedMessage::Nothing,
     }
 }
 

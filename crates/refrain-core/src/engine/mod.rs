@@ -19,8 +19,6 @@ mod pump;
 mod release;
 mod replay;
 mod status;
-#[cfg(test)]
-mod tests;
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -29,6 +27,7 @@ use crate::channel::ChannelOptions;
 use crate::entry::{Actor, ChannelMoved, Move};
 use crate::id::{Epoch, Name, Position};
 use crate::ledger::{Ledger, Remember};
+use crate::limit::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use crate::outbox::Outbox;
 use crate::port::journal::Batch;
 use crate::processor::Processor;
@@ -187,9 +186,21 @@ impl<P: Processor> Engine<P> {
         self.effects.drain(..)
     }
 
-    /// When [`Input::Tick`] is wanted next.
+    /// When [`Input::Tick`] is wanted next. While a batch waits that is as large as one may be,
+    /// nothing is.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.lanes.iter().filter_map(Lane::next_due).min()
+        if self.is_batch_full() {
+            return None;
+        }
+        let lanes = self.lanes.iter().zip(&self.ledger.channels);
+        lanes
+            .filter_map(|(lane, recorded)| lane.next_due(recorded))
+            .min()
+    }
+
+    /// Whether the batch takes nothing more that can wait until it has been taken.
+    fn is_batch_full(&self) -> bool {
+        self.batch.len() >= BATCH_ENTRIES_MAX || self.batch.byte_len() >= BATCH_BYTES_MAX
     }
 
     /// Why the state can no longer be trusted, if `apply` panicked half-way through an event.

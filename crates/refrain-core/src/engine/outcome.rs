@@ -13,6 +13,7 @@ use crate::channel::{Came, ChannelKind, Unreadable};
 use crate::entry::{Actor, Move, RecordedMessage, StepVerdict, StopReason};
 use crate::ledger::Open;
 use crate::limit::PANICS_MAX;
+use crate::outbox::Chance;
 use crate::outcome::Settlement;
 use crate::port::destination::{Attempted, Failure};
 use crate::processor::{Encoded, Processor, Recording};
@@ -35,28 +36,29 @@ impl<P: Processor> Engine<P> {
         if is_current {
             lane.in_flight.remove(&number);
         }
-        let open = recorded
-            .open
-            .get(&number)
-            .filter(|_| !lane.confirmed.contains(&number));
-        let Some(open) = open.cloned() else {
+        if !recorded.is_open(number) || lane.confirmed.contains(&number) {
             lane.counts.late += 1;
             let channel = recorded.name.clone();
             return self.gate(Release::Announce(Signal::LateOutcome { channel, number }));
-        };
+        }
         // A failure of an attempt that is no longer waited for says nothing new; a reply does.
         if !is_current && !matches!(ended, Attempted::Replied(_)) {
             return;
         }
         let delivery = DeliveryId { channel, number };
-        match self.lanes[place].kind {
-            ChannelKind::RequestReply => {
-                self.outcome_step(moment, delivery, attempt, &open, ended);
-            }
-            ChannelKind::Default | ChannelKind::Reliable => {
+        match (lane.kind, lane.route) {
+            (ChannelKind::Default | ChannelKind::Reliable, Some(_)) => {
                 self.one_way(moment, delivery, attempt, ended);
             }
-            ChannelKind::Timer => {}
+            (ChannelKind::RequestReply, Some(_)) => {
+                // A reply to a request that waits in the journal alone cannot be handled yet. Its
+                // request is delivered again, with the same key.
+                if let Some(open) = recorded.get(number).cloned() {
+                    self.outcome_step(moment, delivery, attempt, &open, ended);
+                }
+            }
+            // Without a route nothing was sent by this writer, and nobody can handle what comes.
+            (ChannelKind::Timer, _) | (_, None) => {}
         }
     }
 
@@ -96,7 +98,7 @@ impl<P: Processor> Engine<P> {
             }
             let keys: Vec<_> = confirmed
                 .iter()
-                .map(|number| self.ledger.channels[place].open.get(number)?.order_key)
+                .map(|number| self.ledger.channels[place].get(*number)?.order_key)
                 .collect();
             let numbers: Vec<u64> = confirmed.iter().copied().collect();
             self.record(now, channel, Actor::Policy, Move::Settled(numbers));
@@ -107,13 +109,18 @@ impl<P: Processor> Engine<P> {
     }
 
     fn after_settlement(&mut self, moment: Moment, channel: u16, number: u64, key: Option<u64>) {
-        self.lanes[usize::from(channel)].settling += 1;
-        self.gate(Release::Settled { channel, number });
-        self.next_of_key(moment, channel, key);
+        self.recorded(channel, number);
+        self.next_of_key(moment, channel, number, key);
+    }
+
+    /// An outcome was recorded: what waits for it goes on once it is durable.
+    fn recorded(&mut self, channel: u16, number: u64) {
+        self.lanes[usize::from(channel)].recording += 1;
+        self.gate(Release::Recorded { channel, number });
     }
 
     /// After a recorded failure: the delivery is due again when the policy says, unless it waits for
-    /// the next recovery or was set aside.
+    /// the next recovery, was set aside, or is under way once more.
     fn after_failure(
         &mut self,
         moment: Moment,
@@ -122,21 +129,27 @@ impl<P: Processor> Engine<P> {
         retry_after: Option<Duration>,
     ) {
         let DeliveryId { channel, number } = delivery;
-        self.gate(Release::Failed { channel, number });
+        self.recorded(channel, number);
         let place = usize::from(channel);
         let lane = &mut self.lanes[place];
         lane.last_failure = reason;
-        let Some(open) = self.ledger.channels[place].open.get(&number) else {
-            return;
-        };
-        if open.progress.set_aside.is_some() || lane.kind == ChannelKind::Default {
-            let key = open.order_key;
-            return self.next_of_key(moment, channel, key);
-        }
-        let delay = lane.options.redelivery.redelivery_delay;
-        let delay = delay.after(open.progress.tries, moment.seed);
-        let delay = delay.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX));
         lane.remove(number);
+        let Some(open) = self.ledger.channels[place].open.get(&number) else {
+            // In doubt: it keeps nobody waiting.
+            let in_doubt = &self.ledger.channels[place].in_doubt;
+            let key = in_doubt.get(&number).and_then(|open| open.order_key);
+            return self.next_of_key(moment, channel, number, key);
+        };
+        if lane.kind == ChannelKind::Default {
+            lane.resting.insert(number);
+            let key = open.order_key;
+            return self.next_of_key(moment, channel, number, key);
+        }
+        if open.is_parked() || lane.in_flight.contains_key(&number) {
+            return;
+        }
+        let delay = lane.delay(open.progress.tries, moment.seed, number);
+        let delay = delay.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX));
         lane.due.insert((moment.now + delay, number));
     }
 
@@ -161,7 +174,9 @@ impl<P: Processor> Engine<P> {
         let failures = open.progress.failure_count + 1;
         let (what, bytes, reason, retry_after) = match &ended {
             Attempted::Replied(reply) => {
-                (OutcomeCause::Reply, &reply[..], StopReason::Failing, None)
+                let replies = open.progress.reply_count + 1;
+                let what = OutcomeCause::Reply(replies);
+                (what, &reply[..], StopReason::Failing, None)
             }
             Attempted::Failed(failure) => (
                 OutcomeCause::Failure(failures),
@@ -190,7 +205,8 @@ impl<P: Processor> Engine<P> {
             verdict: StepVerdict::Handled,
             cause,
             settled: Some((delivery, settlement)),
-            message: if P::RECORDING == Recording::Message || matches!(what, OutcomeCause::Reply) {
+            message: if P::RECORDING == Recording::Message || matches!(what, OutcomeCause::Reply(_))
+            {
                 RecordedMessage::Bytes(bytes)
             } else {
                 RecordedMessage::Nothing
@@ -285,20 +301,15 @@ impl<P: Processor> Engine<P> {
             self.commit::<P::Answer>(moment, &draft, None)
                 .expect("an empty step fits");
         }
-        let recorded = &self.ledger.channels[usize::from(delivery.channel)];
-        let (channel, number) = (recorded.name.clone(), delivery.number);
-        let key = recorded.open.get(&number).and_then(|open| open.order_key);
-        let reason = bounded(reason);
+        let DeliveryId { channel, number } = delivery;
+        self.lanes[usize::from(channel)].remove(number);
+        self.recorded(channel, number);
+        let name = self.ledger.channels[usize::from(channel)].name.clone();
         self.gate(Release::Announce(Signal::DeliveryParked {
-            channel,
+            channel: name,
             number,
-            reason,
+            reason: bounded(reason),
         }));
-        self.gate(Release::Failed {
-            channel: delivery.channel,
-            number,
-        });
-        self.next_of_key(moment, delivery.channel, key);
     }
 
     /// Calls a timer's handler; that it was called is what settles it.
@@ -307,6 +318,9 @@ impl<P: Processor> Engine<P> {
         let Some(open) = self.ledger.channels[place].open.get(&number).cloned() else {
             return;
         };
+        // Several timers may come due in one step; each has random numbers of its own.
+        let seed = Chance::new(moment.seed ^ self.ledger.next.get()).next();
+        let moment = Moment { seed, ..moment };
         let delivery = DeliveryId { channel, number };
         let cause = Cause::Timer(delivery);
         let unused = Attempted::NotResponding;

@@ -1,12 +1,13 @@
 //! Which attempts start now: first attempts, redeliveries, timers that are due, and what is read
 //! again from the journal for them.
 
-use super::lane::{Activity, Loading, Turn};
+use super::lane::{Activity, Loading, Ready, Turn};
 use super::release::Release;
 use super::{Effect, Engine, Moment, Signal};
 use crate::channel::ChannelKind;
-use crate::entry::{Actor, Entry, Move};
+use crate::entry::{Actor, Entry, Move, StopReason};
 use crate::id::Position;
+use crate::ledger::Room;
 use crate::port::destination::Delivery;
 use crate::port::journal::Chunk;
 use crate::processor::Processor;
@@ -21,9 +22,6 @@ impl<P: Processor> Engine<P> {
     pub(super) fn pump(&mut self, moment: Moment) {
         for channel in self.channel_numbers() {
             self.pump_channel(moment, channel);
-            if self.spoiled.is_some() {
-                return;
-            }
         }
     }
 
@@ -34,32 +32,53 @@ impl<P: Processor> Engine<P> {
         {
             self.lanes[place].activity = Activity::Active;
         }
-        while self.spoiled.is_none() {
-            let lane = &mut self.lanes[place];
-            if let Some(number) = lane.due_now(moment.now) {
-                lane.due.pop_first();
-                self.on_due(moment, channel, number);
-            } else if let Some(number) = lane.take_fresh(&self.ledger.channels[place], self.durable)
-            {
-                self.start(moment, channel, number, 1);
-            } else {
-                break;
+        if self.lanes[place].kind == ChannelKind::Timer {
+            self.look_at_timers(channel);
+        }
+        while self.spoiled.is_none() && !self.is_batch_full() {
+            let (recorded, lane) = (&self.ledger.channels[place], &mut self.lanes[place]);
+            match lane.ready(recorded, self.durable, moment.now) {
+                Some(Ready::Due(number)) => {
+                    lane.due.retain(|(_, waiting)| *waiting != number);
+                    self.on_due(moment, channel, number);
+                }
+                Some(Ready::Fresh(number)) => {
+                    lane.fresh.remove(&number);
+                    self.start(moment, channel, number, 1);
+                }
+                Some(Ready::FarAhead(number)) => {
+                    lane.fresh.remove(&number);
+                    self.announce(moment, channel, number, 1);
+                }
+                None => break,
             }
         }
         self.load(channel);
+        self.stop_if_clogged(moment, channel);
     }
 
-    /// Lines up an open delivery that no writer has settled: where, its recorded progress says.
-    /// `gate` must be durable before a first attempt.
+    /// Timers whose entry is durable come due by their time.
+    fn look_at_timers(&mut self, channel: u16) {
+        let place = usize::from(channel);
+        let (recorded, lane) = (&self.ledger.channels[place], &mut self.lanes[place]);
+        while let Some(first) = lane.fresh.first_entry()
+            && self.durable >= Some(*first.get())
+        {
+            let number = first.remove_entry().0;
+            let due = recorded.open.get(&number).and_then(|open| open.due);
+            lane.due.extend(due.map(|due| (due, number)));
+        }
+    }
+
+    /// Lines up an open delivery: where, its recorded progress says. `gate` must be durable before a
+    /// first attempt.
     pub(super) fn schedule(&mut self, moment: Moment, channel: u16, number: u64, gate: Position) {
         let place = usize::from(channel);
         let Some(open) = self.ledger.channels[place].open.get(&number) else {
             return;
         };
-        if open.progress.set_aside.is_some() {
-            return;
-        }
-        if self.lanes[place].enter_key(number, open.order_key) == Turn::Now {
+        let turn = self.lanes[place].enter_key(number, open.order_key);
+        if turn == Turn::Now && !open.is_parked() {
             self.line_up(moment, channel, number, gate);
         }
     }
@@ -68,39 +87,43 @@ impl<P: Processor> Engine<P> {
     pub(super) fn line_up(&mut self, moment: Moment, channel: u16, number: u64, gate: Position) {
         let place = usize::from(channel);
         let (recorded, lane) = (&self.ledger.channels[place], &mut self.lanes[place]);
-        let open = recorded
-            .open
-            .get(&number)
-            .expect("only open deliveries are lined up");
-        let progress = open.progress;
+        let progress = recorded.open[&number].progress;
+        let may_have_been_sent = progress.attempt > 0 || number <= recorded.doubtful_up_to;
         let due = match (lane.kind, progress.failed_at) {
-            (ChannelKind::Timer, _) => open.due,
+            (ChannelKind::Timer, _) => None,
             (ChannelKind::Reliable | ChannelKind::RequestReply, Some(failed_at)) => {
-                let delay = lane.options.redelivery.redelivery_delay;
-                Some(failed_at + delay.after(progress.tries, moment.seed))
+                Some(failed_at + lane.delay(progress.tries, moment.seed, number))
             }
             (ChannelKind::Default, Some(_)) => Some(moment.now),
-            (_, None) if progress.attempt > 0 || number <= lane.doubtful_up_to => Some(moment.now),
-            (_, None) => None,
+            (_, None) => may_have_been_sent.then_some(moment.now),
         };
         match due {
             Some(due) => _ = lane.due.insert((due, number)),
-            None => lane.fresh.push_back((number, gate)),
+            None => _ = lane.fresh.insert(number, gate),
         }
     }
 
-    /// The delivery behind a settled one of the same order key has its turn. It waits until that
-    /// settlement is durable, so that a crash cannot turn the order round.
-    pub(super) fn next_of_key(&mut self, moment: Moment, channel: u16, key: Option<u64>) {
+    /// The delivery leaves the line of its order key, and the one behind it has its turn. That one
+    /// waits until what happened to this one is durable, so that a crash cannot turn the order round.
+    pub(super) fn next_of_key(
+        &mut self,
+        moment: Moment,
+        channel: u16,
+        number: u64,
+        key: Option<u64>,
+    ) {
         let gate = self.head();
         let place = usize::from(channel);
-        while let Some(number) = self.lanes[place].leave_key(key) {
-            let open = self.ledger.channels[place].open.get(&number);
-            if open.is_some_and(|open| open.progress.set_aside.is_none()) {
+        let mut number = number;
+        while let Some(next) = self.lanes[place].leave_key(number, key) {
+            if let Some(open) = self.ledger.channels[place].open.get(&next) {
                 // The key stays occupied, by this one now.
-                self.line_up(moment, channel, number, gate);
+                if !open.is_parked() {
+                    self.line_up(moment, channel, next, gate);
+                }
                 return;
             }
+            number = next;
         }
     }
 
@@ -118,13 +141,14 @@ impl<P: Processor> Engine<P> {
         }
         // A first attempt has no entry, so one in doubt counts as made.
         let attempt = open.progress.attempt.max(1) + 1;
-        self.record(
-            moment.now,
-            channel,
-            Actor::Policy,
-            Move::Redelivering { number, attempt },
-        );
-        self.lanes[place].announced.insert(number);
+        self.announce(moment, channel, number, attempt);
+    }
+
+    /// Records an attempt; it starts once that is durable.
+    fn announce(&mut self, moment: Moment, channel: u16, number: u64, attempt: u32) {
+        let what = Move::Redelivering { number, attempt };
+        self.record(moment.now, channel, Actor::Policy, what);
+        self.lanes[usize::from(channel)].announced.insert(number);
         self.gate(Release::Start {
             channel,
             number,
@@ -134,40 +158,56 @@ impl<P: Processor> Engine<P> {
 
     /// A delivery failed as often as one activation allows: the channel restarts later, or stops.
     fn on_used_up(&mut self, moment: Moment, channel: u16, number: u64) {
-        let place = usize::from(channel);
-        let redelivery = &self.lanes[place].options.redelivery;
-        if self.ledger.channels[place].restarts < redelivery.restart_max {
-            let until = moment.now + redelivery.restart_delay;
-            self.record(
-                moment.now,
-                channel,
-                Actor::Policy,
-                Move::Restarting { number },
-            );
-            self.lanes[place].activity = Activity::RestartingUntil(until);
+        let lane = &mut self.lanes[usize::from(channel)];
+        lane.due.insert((moment.now, number));
+        let redelivery = &lane.options.redelivery;
+        if self.ledger.channels[usize::from(channel)].restarts < redelivery.restart_max {
+            lane.activity = Activity::RestartingUntil(moment.now + redelivery.restart_delay);
+            let what = Move::Restarting { number };
+            self.record(moment.now, channel, Actor::Policy, what);
         } else {
-            let reason = self.lanes[place].last_failure;
-            self.record(
-                moment.now,
-                channel,
-                Actor::Policy,
-                Move::Stopped { number, reason },
-            );
-            self.lanes[place].activity = Activity::Stopped(reason);
-            let recorded = &self.ledger.channels[place];
-            let (channel, pending) = (recorded.name.clone(), recorded.open_count);
-            self.gate(Release::Announce(Signal::DeliveryStopped {
-                channel,
-                reason,
-                pending,
-            }));
+            let reason = lane.last_failure;
+            self.stop(moment, channel, number, reason);
         }
-        self.lanes[place].due.insert((moment.now, number));
     }
 
-    /// The entry of a redelivery is durable.
+    fn stop(&mut self, moment: Moment, channel: u16, number: u64, reason: StopReason) {
+        let what = Move::Stopped { number, reason };
+        self.record(moment.now, channel, Actor::Policy, what);
+        self.lanes[usize::from(channel)].activity = Activity::Stopped(reason);
+        self.announce_stop(channel, reason);
+    }
+
+    pub(super) fn announce_stop(&mut self, channel: u16, reason: StopReason) {
+        let recorded = &self.ledger.channels[usize::from(channel)];
+        let (channel, pending) = (recorded.name.clone(), recorded.open_count());
+        self.gate(Release::Announce(Signal::DeliveryStopped {
+            channel,
+            reason,
+            pending,
+        }));
+    }
+
+    /// A channel that waits for a parked delivery alone says so: it stops.
+    fn stop_if_clogged(&mut self, moment: Moment, channel: u16) {
+        let place = usize::from(channel);
+        let (recorded, lane) = (&self.ledger.channels[place], &self.lanes[place]);
+        if lane.activity != Activity::Active {
+            return;
+        }
+        let first = recorded.open.first_key_value();
+        let is_blocked = lane.is_strict() && first.is_some_and(|(_, open)| open.is_parked());
+        if let Some((number, _)) = first
+            && (is_blocked || (lane.is_idle() && recorded.is_clogged()))
+        {
+            self.stop(moment, channel, *number, StopReason::Parked);
+        }
+    }
+
+    /// The entry of an attempt is durable.
     pub(super) fn start_again(&mut self, moment: Moment, channel: u16, number: u64, attempt: u32) {
         let lane = &mut self.lanes[usize::from(channel)];
+        lane.durable_highest = lane.durable_highest.max(number);
         if !lane.announced.remove(&number) {
             return;
         }
@@ -227,33 +267,25 @@ impl<P: Processor> Engine<P> {
     pub(super) fn on_loaded(&mut self, moment: Moment, channel: u16, entries: Option<Chunk>) {
         let place = usize::from(channel);
         self.lanes[place].loading = Loading::Idle;
+        let mut loaded = Vec::new();
         for (position, entry) in entries.iter().flat_map(Chunk::entries) {
             let recorded = &mut self.ledger.channels[place];
-            let Some(backlog) = &mut recorded.backlog else {
-                return;
-            };
-            if backlog.from.is_none_or(|from| position < from) {
+            let from = recorded.backlog.as_ref().map(|backlog| backlog.from);
+            if from.is_none_or(|from| position < from) {
                 continue;
             }
-            let step = match Entry::decode(entry).expect("these entries were folded before") {
-                Entry::Step(step) => step,
-                Entry::Begun(_) | Entry::ChannelMoved(_) => {
-                    backlog.from = Some(position.next());
-                    continue;
-                }
+            let entry = Entry::decode(entry).expect("these entries were folded before");
+            let Entry::Step(step) = entry else {
+                recorded.passed(position);
+                continue;
             };
-            let loaded = recorded
-                .load(position, &step, channel)
-                .expect("folded before");
-            let is_full = recorded
-                .backlog
-                .as_ref()
-                .is_some_and(|left| left.from == Some(position));
-            for number in loaded {
+            let room = recorded.load(position, &step, channel, &mut loaded);
+            for number in loaded.drain(..) {
                 self.schedule(moment, channel, number, position);
             }
-            if is_full {
-                return;
+            match room.expect("these entries were folded before") {
+                Room::Left => {}
+                Room::Full | Room::NoneWanted => return,
             }
         }
     }

@@ -20,17 +20,12 @@ pub(super) enum Release<P: Processor> {
     Seen {
         ticket: Ticket,
     },
-    /// A delivery's settlement was recorded.
-    Settled {
+    /// An outcome of a delivery was recorded.
+    Recorded {
         channel: u16,
         number: u64,
     },
-    /// A failure of a delivery was recorded.
-    Failed {
-        channel: u16,
-        number: u64,
-    },
-    /// A redelivery was recorded and may start.
+    /// An attempt was recorded and may start.
     Start {
         channel: u16,
         number: u64,
@@ -77,13 +72,9 @@ impl<P: Processor> Engine<P> {
             }
             Release::Seen { ticket } => self.effects.push(Effect::Seen { ticket }),
             Release::Announce(signal) => self.effects.push(Effect::Announce(signal)),
-            Release::Settled { channel, number } => {
+            Release::Recorded { channel, number } => {
                 let lane = &mut self.lanes[usize::from(channel)];
-                lane.settling -= 1;
-                lane.durable_highest = lane.durable_highest.max(number);
-            }
-            Release::Failed { channel, number } => {
-                let lane = &mut self.lanes[usize::from(channel)];
+                lane.recording -= 1;
                 lane.durable_highest = lane.durable_highest.max(number);
             }
             Release::Start {

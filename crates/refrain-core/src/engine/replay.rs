@@ -79,6 +79,19 @@ impl<P: Processor> Replay<P> {
         self.state
     }
 
+    /// A snapshot of everything up to the last entry, with the state encoded by `save`.
+    ///
+    /// # Errors
+    /// What `save` returns.
+    pub fn snapshot<E>(
+        &self,
+        save: impl FnOnce(&P, &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Vec<u8>, E> {
+        let mut state = Vec::new();
+        save(&self.state, &mut state)?;
+        Ok(encode_snapshot(&self.ledger, &state))
+    }
+
     /// Applies the entry at `position`, which must be [`Replay::next`].
     ///
     /// # Errors

@@ -53,28 +53,22 @@ pub enum ChannelState {
 impl<P: Processor> Engine<P> {
     /// Every channel as it stands at `now`.
     pub fn channels(&self, now: Timestamp) -> Vec<ChannelStatus> {
-        let status = |(lane, recorded): (&super::Lane, &crate::ledger::Channel)| {
-            let set_aside = |why| {
-                let aside = recorded.open.values().map(|open| open.progress.set_aside);
-                aside.filter(|found| *found == Some(why)).count()
-            };
-            ChannelStatus {
-                name: recorded.name.clone(),
-                kind: lane.kind,
-                state: match lane.activity {
-                    Activity::Active => ChannelState::Active,
-                    Activity::RestartingUntil(until) => ChannelState::Restarting(until.since(now)),
-                    Activity::Stopped(reason) => ChannelState::Stopped(reason),
-                },
-                pending: recorded.open_count,
-                in_flight: lane.in_flight.len(),
-                attempts: lane.counts.attempts,
-                restarts: recorded.restarts,
-                parked: set_aside(SetAside::Parked),
-                in_doubt: set_aside(SetAside::InDoubt),
-                late_outcomes: lane.counts.late,
-                destination: recorded.destination.clone(),
-            }
+        let status = |(lane, recorded): (&super::Lane, &crate::ledger::Channel)| ChannelStatus {
+            name: recorded.name.clone(),
+            kind: lane.kind,
+            state: match lane.activity {
+                Activity::Active => ChannelState::Active,
+                Activity::RestartingUntil(until) => ChannelState::Restarting(until.since(now)),
+                Activity::Stopped(reason) => ChannelState::Stopped(reason),
+            },
+            pending: recorded.open_count(),
+            in_flight: lane.in_flight.len(),
+            attempts: lane.counts.attempts,
+            restarts: recorded.restarts,
+            parked: recorded.count_set_aside(SetAside::Parked),
+            in_doubt: recorded.count_set_aside(SetAside::InDoubt),
+            late_outcomes: lane.counts.late,
+            destination: recorded.destination.clone(),
         };
         self.lanes
             .iter()

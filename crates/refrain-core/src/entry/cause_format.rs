@@ -130,7 +130,7 @@ fn delivery(reader: &mut Reader<'_>) -> Result<DeliveryId, FormatError> {
 
 fn put_what(into: &mut Vec<u8>, what: OutcomeCause) {
     let (tag, count) = match what {
-        OutcomeCause::Reply => (REPLY, 0),
+        OutcomeCause::Reply(n) => (REPLY, n),
         OutcomeCause::Failure(n) => (FAILURE, n),
         OutcomeCause::NotResponding(n) => (NOT_RESPONDING, n),
     };
@@ -141,7 +141,7 @@ fn put_what(into: &mut Vec<u8>, what: OutcomeCause) {
 fn what(reader: &mut Reader<'_>) -> Result<OutcomeCause, FormatError> {
     let (tag, count) = (reader.u8()?, reader.u32()?);
     match tag {
-        REPLY => Ok(OutcomeCause::Reply),
+        REPLY => Ok(OutcomeCause::Reply(count)),
         FAILURE => Ok(OutcomeCause::Failure(count)),
         NOT_RESPONDING => Ok(OutcomeCause::NotResponding(count)),
         tag => Err(reader.unknown(tag.into())),

@@ -41,7 +41,8 @@ pub enum Move<'a> {
         /// What the destination said, or that it said nothing.
         error: &'a str,
     },
-    /// A delivery is about to be attempted again. Durable before the attempt starts.
+    /// A delivery is about to be attempted: again, or for the first time although it lies far beyond
+    /// what is recorded of others. Durable before the attempt starts.
     Redelivering {
         /// The delivery's number.
         number: u64,
@@ -60,7 +61,7 @@ pub enum Move<'a> {
         /// Why it failed the last time.
         reason: StopReason,
     },
-    /// The channel was activated again.
+    /// The channel was activated again, and whatever was parked is released.
     Delivering,
     /// One delivery was set aside with its reason, so that the others can pass.
     Parked {
@@ -102,6 +103,8 @@ pub enum StopReason {
     Failing,
     /// The application has not activated the channel since the start.
     NotActivated,
+    /// Deliveries are parked, and nothing else can pass them.
+    Parked,
 }
 
 impl std::fmt::Display for StopReason {
@@ -110,6 +113,7 @@ impl std::fmt::Display for StopReason {
             StopReason::NotResponding => "the destination does not respond",
             StopReason::Failing => "the destination fails",
             StopReason::NotActivated => "not activated yet",
+            StopReason::Parked => "parked deliveries stand in the way",
         })
     }
 }
@@ -282,6 +286,7 @@ pub(crate) fn reason_tag(reason: StopReason) -> u8 {
         StopReason::NotResponding => 1,
         StopReason::Failing => 2,
         StopReason::NotActivated => 3,
+        StopReason::Parked => 4,
     }
 }
 
@@ -291,6 +296,7 @@ impl StopReason {
             1 => Ok(StopReason::NotResponding),
             2 => Ok(StopReason::Failing),
             3 => Ok(StopReason::NotActivated),
+            4 => Ok(StopReason::Parked),
             tag => Err(reader.unknown(tag.into())),
         }
     }

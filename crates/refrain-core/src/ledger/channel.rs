@@ -1,27 +1,27 @@
 //! What the entries of a stream say of one of its channels.
 //!
 //! A channel keeps the first open deliveries in memory, up to a bound; those behind them are its
-//! backlog and wait in the journal. Everything here follows from entries alone, so a replay and a
-//! snapshot give the same channel.
+//! backlog and wait in the journal. Everything here follows from entries alone, so that a replay and
+//! a snapshot give a channel that owes the same; only how much of it is in memory may differ.
 //!
 //! *Possibly sent*: no entry is written for a first attempt. A writer never sends a delivery whose
-//! number lies more than `run_ahead` beyond the highest number that the entries mention, so whatever
-//! lies beyond that was certainly never sent, and everything open below it may have been.
+//! number lies more than `run_ahead` beyond the highest number that durable entries mention, so
+//! whatever lies beyond that was certainly never sent, and everything open below it may have been.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use bytes::Bytes;
-
-use crate::cause::{Cause, OutcomeCause};
+use super::backlog::Backlog;
+use super::open::{Counts, Open, Progress, SetAside};
+use crate::cause::Cause;
 use crate::codec::Encoding;
 use crate::entry::{Envelope, FormatError, InDoubt, Step, StopReason};
-use crate::id::{Key, Name, Position};
+use crate::id::{Name, Position};
 use crate::limit::{CHANNEL_LOADED_BYTES_MAX, CHANNEL_LOADED_MAX};
 use crate::outcome::Settlement;
 use crate::time::Timestamp;
 
-/// The run-ahead of a writer that keeps strict order: nothing but the first open delivery may have
-/// been sent.
+/// The run-ahead of a writer that keeps strict order: nothing but the first delivery that is
+/// neither settled nor in doubt may have been sent.
 pub(crate) const STRICT: u32 = 0;
 
 #[derive(Debug)]
@@ -33,12 +33,16 @@ pub(crate) struct Channel {
     pub(crate) next_number: u64,
     /// The highest number with a recorded outcome or redelivery; 0 before the first.
     pub(crate) highest: u64,
-    /// Deliveries without a settlement, in memory or not.
-    pub(crate) open_count: u64,
-    /// Those in memory.
+    /// Up to this number a writer before the latest, or to a destination before the present one,
+    /// may have sent.
+    pub(crate) doubtful_up_to: u64,
+    /// Deliveries without a settlement that are in memory, besides those in doubt.
     pub(crate) open: BTreeMap<u64, Open>,
     pub(crate) open_bytes: usize,
-    /// Those behind them.
+    /// Those that wait because they may have reached another destination. They do not count as
+    /// loaded: else they could keep all others out.
+    pub(crate) in_doubt: BTreeMap<u64, Open>,
+    /// Those behind the ones in memory.
     pub(crate) backlog: Option<Backlog>,
     /// Activations that were used up since the last success.
     pub(crate) restarts: u32,
@@ -47,77 +51,14 @@ pub(crate) struct Channel {
     pub(crate) destination: Option<Name>,
 }
 
-/// A delivery without a settlement.
-#[derive(Debug, Clone)]
-pub(crate) struct Open {
-    pub(crate) key: Key,
-    pub(crate) correlation: Key,
-    pub(crate) causation: Key,
-    pub(crate) order_key: Option<u64>,
-    pub(crate) due: Option<Timestamp>,
-    pub(crate) encoding: Encoding,
-    pub(crate) payload: Bytes,
-    pub(crate) progress: Progress,
-}
-
-/// What was recorded of a delivery's attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Progress {
-    /// The highest attempt that is recorded; 0 when none is, which is not to say that none was made.
-    pub(crate) attempt: u32,
-    /// When that attempt failed, if that is recorded.
-    pub(crate) failed_at: Option<Timestamp>,
-    /// Failure outcomes recorded since the delivery was sent.
-    pub(crate) failure_count: u32,
-    /// Failures in the channel's present activation.
-    pub(crate) tries: u32,
-    pub(crate) set_aside: Option<SetAside>,
-}
-
-/// Why a delivery is not attempted although its channel delivers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SetAside {
-    /// For an operator, with its reason in the journal.
-    Parked,
-    /// It may have reached the destination before a switch to another one.
-    InDoubt,
-}
-
-/// Deliveries that wait in the journal alone.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Backlog {
-    /// The first entry that may hold one.
-    pub(crate) from: Option<Position>,
-    /// The number of the first one.
-    pub(crate) next: u64,
-    /// Those that are settled although they were not loaded again since a recovery.
-    pub(crate) settled: BTreeSet<u64>,
-    /// What is recorded of attempts of others.
-    pub(crate) progress: BTreeMap<u64, Progress>,
-}
-
 /// What a channel does, as recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     Active,
     /// An activation was used up then.
     Restarting(Timestamp),
-    /// The last activation was used up then.
+    /// It stopped then.
     Stopped(StopReason, Timestamp),
-}
-
-/// Whether a redelivery is due to a failure outcome, or to a reply that was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Counts {
-    AsFailure,
-    AsReply,
-}
-
-/// Whether a settlement found its delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
-    Open,
-    Settled,
 }
 
 impl Channel {
@@ -127,9 +68,10 @@ impl Channel {
             run_ahead,
             next_number: 1,
             highest: 0,
-            open_count: 0,
+            doubtful_up_to: 0,
             open: BTreeMap::new(),
             open_bytes: 0,
+            in_doubt: BTreeMap::new(),
             backlog: None,
             restarts: 0,
             status: Status::Active,
@@ -137,30 +79,86 @@ impl Channel {
         }
     }
 
+    /// Deliveries without a settlement, in memory or not.
+    pub(crate) fn open_count(&self) -> u64 {
+        let waiting = self.backlog.as_ref().map_or(0, |backlog| {
+            self.next_number - backlog.next - backlog.settled.len()
+        });
+        (self.open.len() + self.in_doubt.len()) as u64 + waiting
+    }
+
+    pub(crate) fn count_set_aside(&self, why: SetAside) -> usize {
+        let waiting = self.backlog.iter().flat_map(|b| b.progress.values());
+        let loaded = self.open.values().chain(self.in_doubt.values());
+        loaded
+            .map(|open| &open.progress)
+            .chain(waiting)
+            .filter(|progress| progress.set_aside == Some(why))
+            .count()
+    }
+
     /// Every delivery below this number is settled.
     pub(crate) fn settled_below(&self) -> u64 {
-        let first_open = self.open.first_key_value().map(|(number, _)| *number);
+        let first_in_doubt = self.in_doubt.first_key_value().map(|(number, _)| *number);
         let first_waiting = self.backlog.as_ref().map(|backlog| backlog.next);
-        first_open.or(first_waiting).unwrap_or(self.next_number)
+        [self.first_open(), first_in_doubt, first_waiting]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.next_number)
+    }
+
+    /// The first delivery in memory that is not in doubt.
+    pub(crate) fn first_open(&self) -> Option<u64> {
+        self.open.first_key_value().map(|(number, _)| *number)
     }
 
     /// No delivery beyond this number was ever sent by the latest writer or one before.
-    pub(crate) fn possibly_sent_up_to(&self) -> u64 {
-        match self.run_ahead {
-            STRICT => self.settled_below(),
+    fn possibly_sent_up_to(&self) -> u64 {
+        let by_latest = match self.run_ahead {
+            STRICT => self
+                .first_open()
+                .or_else(|| self.first_waiting())
+                .unwrap_or(0),
             run_ahead => self.highest + u64::from(run_ahead),
-        }
+        };
+        by_latest
+            .max(self.highest)
+            .max(self.doubtful_up_to)
+            .min(self.next_number - 1)
+    }
+
+    /// The first delivery of the backlog that is not in doubt.
+    fn first_waiting(&self) -> Option<u64> {
+        let backlog = self.backlog.as_ref()?;
+        (backlog.next..self.next_number)
+            .find(|number| !backlog.settled.contains(*number) && !backlog.is_in_doubt(*number))
+    }
+
+    /// A new writer begins: whatever the one before may have sent is doubtful from now on, however
+    /// far this one runs ahead.
+    pub(crate) fn begin(&mut self, run_ahead: u32) {
+        self.doubtful_up_to = self.possibly_sent_up_to();
+        self.run_ahead = run_ahead;
     }
 
     fn has_room(&self) -> bool {
         self.open.len() < CHANNEL_LOADED_MAX && self.open_bytes < CHANNEL_LOADED_BYTES_MAX
     }
 
+    /// Where to read on, when the backlog's next deliveries have room in memory.
     pub(crate) fn wants_loading(&self) -> Option<Position> {
         let backlog = self.backlog.as_ref()?;
         let is_low = self.open.len() <= CHANNEL_LOADED_MAX / 2
             && self.open_bytes <= CHANNEL_LOADED_BYTES_MAX / 2;
-        backlog.from.filter(|_| is_low)
+        is_low.then_some(backlog.from)
+    }
+
+    /// Whether parked deliveries leave the others no room in memory.
+    pub(crate) fn is_clogged(&self) -> bool {
+        self.backlog.is_some()
+            && self.wants_loading().is_none()
+            && self.open.values().any(Open::is_parked)
     }
 
     /// An envelope was recorded at `position`. Timers all stay in memory: they come due in an order
@@ -177,110 +175,109 @@ impl Channel {
             "deliveries of a channel have no gaps"
         );
         self.next_number += 1;
-        self.open_count += 1;
-        if envelope.due.is_some() || (self.backlog.is_none() && self.has_room()) {
-            self.keep(envelope, encoding, Progress::default());
-        } else if self.backlog.is_none() {
-            let from = Some(position);
-            self.backlog = Some(Backlog {
-                from,
-                next: number,
-                ..Backlog::default()
-            });
+        if let Some(backlog) = &mut self.backlog {
+            backlog.extend(number, position);
+        } else if envelope.due.is_some() || self.has_room() {
+            self.keep(number, Open::new(envelope, encoding, Progress::default()));
+        } else {
+            self.backlog = Some(Backlog::new(number, position));
         }
     }
 
-    fn keep(&mut self, envelope: &Envelope<'_>, encoding: Encoding, progress: Progress) {
-        self.open_bytes += envelope.payload.len();
-        let open = Open {
-            key: envelope.key,
-            correlation: envelope.correlation,
-            causation: envelope.causation,
-            order_key: envelope.order_key,
-            due: envelope.due,
-            encoding,
-            payload: Bytes::copy_from_slice(envelope.payload),
-            progress,
+    pub(super) fn keep(&mut self, number: u64, open: Open) {
+        if open.progress.set_aside == Some(SetAside::InDoubt) {
+            self.in_doubt.insert(number, open);
+        } else {
+            self.open_bytes += open.payload.len();
+            self.open.insert(number, open);
+        }
+    }
+
+    /// Takes a delivery out of memory.
+    fn drop_loaded(&mut self, number: u64) -> Option<Open> {
+        let Some(open) = self.open.remove(&number) else {
+            return self.in_doubt.remove(&number);
         };
-        self.open.insert(envelope.delivery.number, open);
+        self.open_bytes -= open.payload.len();
+        Some(open)
     }
 
     /// Takes what it has room for of the backlog's deliveries in the step at `position`, which is
-    /// the next one to look at. Returns the numbers that are in memory now.
+    /// the next one to look at. Adds the numbers that are in memory now to `loaded`.
     pub(crate) fn load(
         &mut self,
         position: Position,
         step: &Step<'_>,
         channel: u16,
-    ) -> Result<Vec<u64>, FormatError> {
-        let mut loaded = Vec::new();
+        loaded: &mut Vec<u64>,
+    ) -> Result<Room, FormatError> {
         for envelope in step.envelopes.iter() {
             let envelope = envelope?;
             let number = envelope.delivery.number;
-            let is_full = !self.has_room();
+            let has_room = self.has_room();
             let Some(backlog) = &mut self.backlog else {
-                return Ok(loaded);
+                return Ok(Room::NoneWanted);
             };
             if envelope.delivery.channel != channel || number < backlog.next {
                 continue;
             }
-            if is_full {
-                backlog.from = Some(position);
-                return Ok(loaded);
+            if !has_room {
+                return Ok(Room::Full);
             }
             assert_eq!(number, backlog.next, "the backlog is read in order");
-            backlog.next += 1;
             let progress = backlog.progress.remove(&number).unwrap_or_default();
-            let is_settled = backlog.settled.remove(&number);
-            if !is_settled {
-                self.keep(&envelope, step.encoding, progress);
-                loaded.push(number);
-            }
+            backlog.advance();
             self.close_backlog();
+            self.keep(number, Open::new(&envelope, step.encoding, progress));
+            loaded.push(number);
         }
-        if let Some(backlog) = &mut self.backlog {
-            backlog.from = Some(position.next());
-        }
-        Ok(loaded)
+        self.passed(position);
+        Ok(Room::Left)
     }
 
-    /// Passes over settled deliveries at the backlog's start, and drops it once it is used up.
+    /// The entry at `position` holds nothing of the backlog any more.
+    pub(crate) fn passed(&mut self, position: Position) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.from = backlog.from.max(position.next());
+        }
+    }
+
+    /// Drops the backlog once it is used up.
     fn close_backlog(&mut self) {
-        let Some(backlog) = &mut self.backlog else {
-            return;
-        };
-        while backlog.settled.remove(&backlog.next) {
-            backlog.next += 1;
-        }
-        if backlog.next == self.next_number {
-            self.backlog = None;
-        }
+        self.backlog
+            .take_if(|backlog| backlog.next == self.next_number);
+    }
+
+    /// The delivery, if it is open and in memory.
+    pub(crate) fn get(&self, number: u64) -> Option<&Open> {
+        self.open
+            .get(&number)
+            .or_else(|| self.in_doubt.get(&number))
     }
 
     pub(crate) fn is_open(&self, number: u64) -> bool {
-        self.open.contains_key(&number)
-            || self.backlog.as_ref().is_some_and(|backlog| {
-                (backlog.next..self.next_number).contains(&number)
-                    && !backlog.settled.contains(&number)
-            })
+        self.get(number).is_some() || self.is_waiting(number)
+    }
+
+    fn is_waiting(&self, number: u64) -> bool {
+        self.backlog.as_ref().is_some_and(|backlog| {
+            (backlog.next..self.next_number).contains(&number) && !backlog.settled.contains(number)
+        })
     }
 
     /// The delivery's outcome is complete.
-    pub(crate) fn settle(&mut self, number: u64) -> Found {
+    pub(crate) fn settle(&mut self, number: u64) {
         if !self.is_open(number) {
-            return Found::Settled;
+            return;
         }
-        if let Some(open) = self.open.remove(&number) {
-            self.open_bytes -= open.payload.len();
-        } else if let Some(backlog) = &mut self.backlog {
-            backlog.progress.remove(&number);
-            backlog.settled.insert(number);
+        if self.drop_loaded(number).is_none()
+            && let Some(backlog) = &mut self.backlog
+        {
+            backlog.settle(number);
             self.close_backlog();
         }
-        self.open_count -= 1;
         self.mention(number);
         self.restarts = 0;
-        Found::Open
     }
 
     /// An entry mentions the delivery, so it may have been sent.
@@ -290,118 +287,109 @@ impl Channel {
         }
     }
 
-    /// What is recorded of an open delivery's attempts.
-    fn progress(&mut self, number: u64) -> Option<&mut Progress> {
-        if !self.is_open(number) {
-            return None;
-        }
-        match self.open.get_mut(&number) {
-            Some(open) => Some(&mut open.progress),
-            None => Some(self.backlog.as_mut()?.progress.entry(number).or_default()),
-        }
-    }
-
-    /// An attempt failed, or its reply was not accepted.
-    pub(crate) fn fail(&mut self, number: u64, attempt: u32, counts: Counts, time: Timestamp) {
+    /// What is recorded of an open delivery's attempts, which an entry mentions now.
+    pub(crate) fn progress(&mut self, number: u64) -> Option<&mut Progress> {
         self.mention(number);
-        if let Some(progress) = self.progress(number) {
-            progress.attempt = progress.attempt.max(attempt);
-            progress.failed_at = Some(time);
-            progress.failure_count += u32::from(counts == Counts::AsFailure);
-            progress.tries += 1;
+        if self.is_waiting(number) {
+            let backlog = self.backlog.as_mut()?;
+            return Some(backlog.progress.entry(number).or_default());
         }
-    }
-
-    pub(crate) fn redelivering(&mut self, number: u64, attempt: u32) {
-        self.mention(number);
-        if let Some(progress) = self.progress(number) {
-            progress.attempt = attempt;
-            progress.failed_at = None;
-        }
-    }
-
-    pub(crate) fn park(&mut self, number: u64) {
-        self.mention(number);
-        if let Some(progress) = self.progress(number) {
-            progress.set_aside = Some(SetAside::Parked);
-        }
-    }
-
-    pub(crate) fn release(&mut self, number: u64) {
-        if let Some(progress) = self.progress(number) {
-            progress.set_aside = None;
-            progress.tries = 0;
-        }
+        let loaded = match self.open.get_mut(&number) {
+            Some(open) => open,
+            None => self.in_doubt.get_mut(&number)?,
+        };
+        Some(&mut loaded.progress)
     }
 
     pub(crate) fn restarting(&mut self, time: Timestamp) {
         self.restarts += 1;
         self.status = Status::Restarting(time);
-        self.forget_tries();
+        self.for_all_progress(|progress| progress.tries = 0);
     }
 
     pub(crate) fn stopped(&mut self, reason: StopReason, time: Timestamp) {
         self.status = Status::Stopped(reason, time);
     }
 
+    /// The channel was activated again; what was parked is released.
     pub(crate) fn delivering(&mut self) {
         self.status = Status::Active;
         self.restarts = 0;
-        self.forget_tries();
+        self.for_all_progress(|progress| {
+            progress.release();
+            progress.tries = 0;
+        });
     }
 
-    fn forget_tries(&mut self) {
-        let loaded = self.open.values_mut().map(|open| &mut open.progress);
+    fn for_all_progress(&mut self, change: impl FnMut(&mut Progress)) {
+        let loaded = self.open.values_mut().chain(self.in_doubt.values_mut());
         let waiting = self
             .backlog
             .iter_mut()
             .flat_map(|backlog| backlog.progress.values_mut());
-        for progress in loaded.chain(waiting) {
-            progress.tries = 0;
+        loaded
+            .map(|open| &mut open.progress)
+            .chain(waiting)
+            .for_each(change);
+    }
+
+    /// The channel has another destination from now on. Deliveries that may have reached the one
+    /// before wait, or go to the new one.
+    pub(crate) fn redirect(&mut self, destination: Name, in_doubt: InDoubt) {
+        self.doubtful_up_to = self.possibly_sent_up_to();
+        self.destination = Some(destination);
+        match in_doubt {
+            InDoubt::Wait => self.doubt(self.doubtful_up_to),
+            InDoubt::Move => {
+                self.for_all_progress(|progress| {
+                    if progress.set_aside == Some(SetAside::InDoubt) {
+                        progress.set_aside = None;
+                    }
+                });
+                for (number, open) in std::mem::take(&mut self.in_doubt) {
+                    self.keep(number, open);
+                }
+            }
         }
     }
 
-    pub(crate) fn redirect(&mut self, destination: Name, in_doubt: InDoubt) {
-        let up_to = self.possibly_sent_up_to();
-        let waiting = self.backlog.as_ref().map_or(0..0, |backlog| {
-            backlog.next..self.next_number.min(up_to.saturating_add(1))
-        });
-        let loaded: Vec<u64> = self
-            .open
-            .range(..=up_to)
-            .map(|(number, _)| *number)
-            .collect();
-        for number in loaded.into_iter().chain(waiting) {
-            let Some(progress) = self.progress(number) else {
-                continue;
-            };
-            match (in_doubt, progress.set_aside) {
-                (InDoubt::Wait, None) => progress.set_aside = Some(SetAside::InDoubt),
-                (InDoubt::Move, Some(SetAside::InDoubt)) => progress.set_aside = None,
-                (InDoubt::Wait, Some(_)) | (InDoubt::Move, None | Some(SetAside::Parked)) => {}
+    /// Every open delivery up to this number may have been sent.
+    fn doubt(&mut self, up_to: u64) {
+        let beyond = self.open.split_off(&(up_to + 1));
+        for (number, mut open) in std::mem::replace(&mut self.open, beyond) {
+            self.open_bytes -= open.payload.len();
+            open.progress.set_aside = Some(SetAside::InDoubt);
+            self.in_doubt.insert(number, open);
+        }
+        if let Some(backlog) = &mut self.backlog {
+            for number in backlog.next..=up_to {
+                if !backlog.settled.contains(number) {
+                    let progress = backlog.progress.entry(number).or_default();
+                    progress.set_aside = Some(SetAside::InDoubt);
+                }
             }
         }
-        self.destination = Some(destination);
     }
 
     /// What a step says of the delivery that it settles.
     pub(crate) fn settle_by(&mut self, number: u64, settlement: Settlement, step: &Step<'_>) {
         match settlement {
-            Settlement::Confirm => _ = self.settle(number),
+            Settlement::Confirm => self.settle(number),
             Settlement::Redeliver => {
-                if let Cause::Outcome { attempt, what, .. } = step.cause {
-                    self.fail(number, attempt, Counts::of(what), step.time);
+                if let Cause::Outcome { attempt, what, .. } = step.cause
+                    && let Some(progress) = self.progress(number)
+                {
+                    progress.fail(attempt, Counts::of(what), step.time);
                 }
             }
         }
     }
 }
 
-impl Counts {
-    fn of(what: OutcomeCause) -> Counts {
-        match what {
-            OutcomeCause::Reply => Counts::AsReply,
-            OutcomeCause::Failure(_) | OutcomeCause::NotResponding(_) => Counts::AsFailure,
-        }
-    }
+/// Whether a channel takes more of its backlog into memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    Left,
+    Full,
+    NoneWanted,
 }

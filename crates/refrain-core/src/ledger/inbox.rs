@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
+use super::numbers::Numbers;
 use crate::cause::Cause;
 use crate::entry::FormatError;
-use crate::entry::wire::{Reader, put_bytes, put_u32, put_u64};
+use crate::entry::wire::{Reader, length, put_bytes, put_u32, put_u64};
 use crate::id::Position;
-use crate::limit::REMEMBERED_DEFAULT;
+use crate::limit::{DELIVERED_ANSWERS_MAX, REMEMBERED_DEFAULT, SOURCES_MAX};
 use crate::time::Timestamp;
 
 /// How long identities from outside are remembered: the promise that the same one again changes
@@ -55,10 +56,20 @@ pub(crate) enum Seen {
 pub(crate) struct Inbox {
     remember: Remember,
     outside: HashMap<u128, Position, BuildHasherDefault<Fingerprinted>>,
-    /// The keys of `outside` in the order they came.
-    order: VecDeque<(u128, Timestamp)>,
+    /// What is in `outside`, in the order it came.
+    order: VecDeque<Outside>,
     sources: HashMap<Box<str>, Handled>,
     senders: HashMap<Box<str>, HashMap<Box<str>, Sender>>,
+    /// Channels in `senders`.
+    sender_count: usize,
+}
+
+/// An identity from outside that is remembered.
+#[derive(Debug, Clone, Copy)]
+struct Outside {
+    fingerprint: u128,
+    time: Timestamp,
+    position: Position,
 }
 
 /// The last number of an in-order source.
@@ -72,7 +83,10 @@ struct Handled {
 #[derive(Debug, Default)]
 struct Sender {
     settled_below: u64,
-    handled: BTreeMap<u64, Position>,
+    /// What was handled at or above `settled_below`.
+    handled: Numbers,
+    /// Where the latest of them were.
+    positions: BTreeMap<u64, Position>,
 }
 
 impl Inbox {
@@ -115,6 +129,25 @@ impl Inbox {
         }
     }
 
+    /// Whether the message's source is remembered or could be.
+    pub(crate) fn has_room_for(&self, cause: &Cause<'_>) -> bool {
+        match *cause {
+            Cause::Sequenced { source, .. } => {
+                self.sources.len() < SOURCES_MAX || self.sources.contains_key(source)
+            }
+            Cause::Delivered {
+                sender, channel, ..
+            } => {
+                self.sender_count < SOURCES_MAX
+                    || self
+                        .senders
+                        .get(sender)
+                        .is_some_and(|channels| channels.contains_key(channel))
+            }
+            Cause::Given { .. } | Cause::Drawn(_) | Cause::Outcome { .. } | Cause::Timer(_) => true,
+        }
+    }
+
     /// Notes that the step at `position` handled the message with this cause.
     pub(crate) fn note(
         &mut self,
@@ -124,7 +157,11 @@ impl Inbox {
         position: Position,
     ) {
         match *cause {
-            Cause::Given { .. } | Cause::Drawn(_) => self.note_outside(fingerprint, time, position),
+            Cause::Given { .. } | Cause::Drawn(_) => self.note_outside(Outside {
+                fingerprint,
+                time,
+                position,
+            }),
             Cause::Sequenced { source, number } => {
                 let handled = Handled { number, position };
                 match self.sources.get_mut(source) {
@@ -146,14 +183,18 @@ impl Inbox {
         }
     }
 
-    fn note_outside(&mut self, fingerprint: u128, time: Timestamp, position: Position) {
-        self.outside.insert(fingerprint, position);
-        self.order.push_back((fingerprint, time));
-        while let Some((oldest, noted)) = self.order.front() {
-            if self.order.len() <= self.remember.count && time.since(*noted) <= self.remember.age {
+    fn note_outside(&mut self, outside: Outside) {
+        self.outside.insert(outside.fingerprint, outside.position);
+        self.order.push_back(outside);
+        while let Some(oldest) = self.order.front() {
+            let age = outside.time.since(oldest.time);
+            if self.order.len() <= self.remember.count && age <= self.remember.age {
                 break;
             }
-            self.outside.remove(oldest);
+            // Handled again after it was forgotten under a shorter memory: the later one stays.
+            if self.outside.get(&oldest.fingerprint) == Some(&oldest.position) {
+                self.outside.remove(&oldest.fingerprint);
+            }
             self.order.pop_front();
         }
     }
@@ -165,6 +206,7 @@ impl Inbox {
         let channels = self.senders.get_mut(sender).expect("inserted above");
         if !channels.contains_key(channel) {
             channels.insert(channel.into(), Sender::default());
+            self.sender_count += 1;
         }
         channels.get_mut(channel).expect("inserted above")
     }
@@ -172,17 +214,13 @@ impl Inbox {
     /// Appends the memory in a canonical order.
     pub(crate) fn encode(&self, into: &mut Vec<u8>) {
         put_u64(into, self.order.len() as u64);
-        for (fingerprint, time) in &self.order {
-            into.extend_from_slice(&fingerprint.to_le_bytes());
-            put_u64(into, time.as_micros());
-            let position = self
-                .outside
-                .get(fingerprint)
-                .expect("order lists the keys of outside");
-            put_u64(into, position.get());
+        for outside in &self.order {
+            into.extend_from_slice(&outside.fingerprint.to_le_bytes());
+            put_u64(into, outside.time.as_micros());
+            put_u64(into, outside.position.get());
         }
         let sources: BTreeMap<_, _> = self.sources.iter().collect();
-        put_u32(into, crate::entry::wire::length(sources.len()));
+        put_u32(into, length(sources.len()));
         for (source, last) in sources {
             put_bytes(into, source.as_bytes());
             put_u64(into, last.number);
@@ -197,7 +235,7 @@ impl Inbox {
                     .map(move |(channel, of)| ((&**sender, &**channel), of))
             })
             .collect();
-        put_u32(into, crate::entry::wire::length(senders.len()));
+        put_u32(into, length(senders.len()));
         for ((sender, channel), of) in senders {
             put_bytes(into, sender.as_bytes());
             put_bytes(into, channel.as_bytes());
@@ -211,9 +249,11 @@ impl Inbox {
     ) -> Result<Inbox, FormatError> {
         let mut inbox = Inbox::new(remember);
         for _ in 0..reader.u64()? {
-            let fingerprint = u128::from_le_bytes(reader.array()?);
-            let time = Timestamp::from_micros(reader.u64()?);
-            inbox.note_outside(fingerprint, time, position(reader)?);
+            inbox.note_outside(Outside {
+                fingerprint: u128::from_le_bytes(reader.array()?),
+                time: Timestamp::from_micros(reader.u64()?),
+                position: position(reader)?,
+            });
         }
         for _ in 0..reader.u32()? {
             let source = reader.text()?.into();
@@ -234,43 +274,49 @@ impl Inbox {
 
 impl Sender {
     fn seen(&self, number: u64) -> Seen {
-        if let Some(position) = self.handled.get(&number) {
-            return Seen::Handled(Some(*position));
-        }
-        if number < self.settled_below {
-            Seen::Handled(None)
+        if number < self.settled_below || self.handled.contains(number) {
+            Seen::Handled(self.positions.get(&number).copied())
         } else {
             Seen::New
         }
     }
 
     fn note(&mut self, number: u64, settled_below: u64, position: Position) {
-        self.handled.insert(number, position);
+        self.handled.insert(number);
+        self.positions.insert(number, position);
         if settled_below > self.settled_below {
             self.settled_below = settled_below;
-            self.handled = self.handled.split_off(&settled_below);
+            self.handled.forget_below(settled_below);
+            self.positions = self.positions.split_off(&settled_below);
+        }
+        if self.positions.len() > DELIVERED_ANSWERS_MAX {
+            self.positions.pop_first();
         }
     }
 
     fn encode(&self, into: &mut Vec<u8>) {
         put_u64(into, self.settled_below);
-        put_u64(into, self.handled.len() as u64);
-        for (number, position) in &self.handled {
+        self.handled.encode(into);
+        put_u64(into, self.positions.len() as u64);
+        for (number, position) in &self.positions {
             put_u64(into, *number);
             put_u64(into, position.get());
         }
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Sender, FormatError> {
-        let mut sender = Sender {
-            settled_below: reader.u64()?,
-            handled: BTreeMap::new(),
-        };
+        let settled_below = reader.u64()?;
+        let handled = Numbers::decode(reader, settled_below, u64::MAX)?;
+        let mut positions = BTreeMap::new();
         for _ in 0..reader.u64()? {
             let number = reader.u64()?;
-            sender.handled.insert(number, position(reader)?);
+            positions.insert(number, position(reader)?);
         }
-        Ok(sender)
+        Ok(Sender {
+            settled_below,
+            handled,
+            positions,
+        })
     }
 }
 

@@ -3,8 +3,11 @@
 //! It is the fold of the entries, live and in a replay through the same functions: which messages
 //! were handled, what every channel still owes, the epoch and the time. It has no way to send.
 
+mod backlog;
 mod channel;
 mod inbox;
+mod numbers;
+mod open;
 mod secret;
 mod stored;
 
@@ -13,9 +16,12 @@ use crate::entry::{Begun, ChannelMoved, DeclaredChannel, FormatError, Move, Step
 use crate::id::{Epoch, Name, Position};
 use crate::time::Timestamp;
 
-pub(crate) use channel::{Backlog, Channel, Counts, Open, Progress, STRICT, SetAside, Status};
+use open::Counts;
+
+pub(crate) use channel::{Channel, Room, STRICT, Status};
 pub use inbox::Remember;
 pub(crate) use inbox::{Inbox, Seen};
+pub(crate) use open::{Open, SetAside};
 pub(crate) use secret::Secret;
 
 #[derive(Debug)]
@@ -79,6 +85,9 @@ impl Ledger {
     }
 
     pub(crate) fn fold_begun(&mut self, begun: &Begun) -> Result<(), FormatError> {
+        if self.epoch >= Some(begun.epoch) {
+            return Err(FormatError::Invalid { what: "epoch" });
+        }
         self.epoch = Some(begun.epoch);
         self.secret = Secret::new(begun.secret);
         for (place, declared) in begun.channels.iter().enumerate() {
@@ -91,7 +100,7 @@ impl Ledger {
     fn declare(&mut self, place: usize, declared: &DeclaredChannel) -> Result<(), FormatError> {
         match self.channels.get_mut(place) {
             Some(channel) if channel.name == declared.name => {
-                channel.run_ahead = declared.run_ahead;
+                channel.begin(declared.run_ahead);
                 Ok(())
             }
             Some(_) => Err(FormatError::Invalid {
@@ -115,10 +124,8 @@ impl Ledger {
             self.channel(delivery.channel)?
                 .settle_by(delivery.number, settlement, step);
         }
-        if let (StepVerdict::Parked, Cause::Outcome { delivery, .. } | Cause::Timer(delivery)) =
-            (step.verdict, step.cause)
-        {
-            self.channel(delivery.channel)?.park(delivery.number);
+        if step.verdict == StepVerdict::Parked {
+            self.park(&step.cause)?;
         }
         for envelope in step.envelopes.iter() {
             let envelope = envelope?;
@@ -134,6 +141,24 @@ impl Ledger {
         Ok(())
     }
 
+    /// The outcome of a delivery could not be handled.
+    fn park(&mut self, cause: &Cause<'_>) -> Result<(), FormatError> {
+        let (delivery, attempt) = match *cause {
+            Cause::Outcome {
+                delivery, attempt, ..
+            } => (delivery, attempt),
+            Cause::Timer(delivery) => (delivery, 0),
+            Cause::Given { .. }
+            | Cause::Drawn(_)
+            | Cause::Sequenced { .. }
+            | Cause::Delivered { .. } => return Ok(()),
+        };
+        if let Some(progress) = self.channel(delivery.channel)?.progress(delivery.number) {
+            progress.park(attempt);
+        }
+        Ok(())
+    }
+
     pub(crate) fn fold_moved(&mut self, moved: &ChannelMoved<'_>) -> Result<(), FormatError> {
         let channel = self.channel(moved.channel)?;
         match &moved.what {
@@ -145,14 +170,28 @@ impl Ledger {
             Move::Failed {
                 number, attempt, ..
             } => {
-                channel.fail(*number, *attempt, Counts::AsFailure, moved.time);
+                if let Some(progress) = channel.progress(*number) {
+                    progress.fail(*attempt, Counts::AsFailure, moved.time);
+                }
             }
-            Move::Redelivering { number, attempt } => channel.redelivering(*number, *attempt),
+            Move::Redelivering { number, attempt } => {
+                if let Some(progress) = channel.progress(*number) {
+                    progress.redelivering(*attempt);
+                }
+            }
             Move::Restarting { .. } => channel.restarting(moved.time),
             Move::Stopped { reason, .. } => channel.stopped(*reason, moved.time),
             Move::Delivering => channel.delivering(),
-            Move::Parked { number, .. } => channel.park(*number),
-            Move::Released { number } => channel.release(*number),
+            Move::Parked { number, .. } => {
+                if let Some(progress) = channel.progress(*number) {
+                    progress.park(0);
+                }
+            }
+            Move::Released { number } => {
+                if let Some(progress) = channel.progress(*number) {
+                    progress.release();
+                }
+            }
             Move::Redirected {
                 destination,
                 in_doubt,

@@ -1,15 +1,18 @@
 //! The ledger as part of a snapshot: a canonical form, the same for the same ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::{Backlog, Channel, Inbox, Ledger, Open, Progress, Remember, Secret, SetAside, Status};
+use super::backlog::Backlog;
+use super::inbox::position;
+use super::numbers::Numbers;
+use super::open::Progress;
+use super::{Channel, Inbox, Ledger, Open, Remember, Secret, SetAside, Status};
 use crate::codec::Encoding;
 use crate::entry::wire::{FormatError, Reader, put_bytes, put_u8, put_u16, put_u32, put_u64};
 use crate::entry::{StopReason, reason_tag};
 use crate::id::{Epoch, Name};
-use crate::ledger::inbox::position;
 use crate::time::Timestamp;
 
 impl Ledger {
@@ -53,14 +56,14 @@ impl Channel {
         put_u32(into, self.run_ahead);
         put_u64(into, self.next_number);
         put_u64(into, self.highest);
-        put_u64(into, self.open_count);
+        put_u64(into, self.doubtful_up_to);
         put_u32(into, self.restarts);
         put_status(into, self.status);
         put_option(into, self.destination.as_ref(), |into, name| {
             put_bytes(into, name.as_str().as_bytes());
         });
-        put_u64(into, self.open.len() as u64);
-        for (number, open) in &self.open {
+        put_u64(into, (self.open.len() + self.in_doubt.len()) as u64);
+        for (number, open) in self.open.iter().chain(&self.in_doubt) {
             put_u64(into, *number);
             open.encode(into);
         }
@@ -71,19 +74,27 @@ impl Channel {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Channel, FormatError> {
         let mut channel = Channel::new(name(reader)?, reader.u32()?);
-        channel.next_number = reader.u64()?;
+        channel.next_number = reader.u64()?.max(1);
         channel.highest = reader.u64()?;
-        channel.open_count = reader.u64()?;
+        channel.doubtful_up_to = reader.u64()?;
         channel.restarts = reader.u32()?;
         channel.status = status(reader)?;
         channel.destination = option(reader, name)?;
         for _ in 0..reader.u64()? {
             let number = reader.u64()?;
-            let open = Open::decode(reader)?;
-            channel.open_bytes += open.payload.len();
-            channel.open.insert(number, open);
+            if number == 0 || number >= channel.next_number || channel.get(number).is_some() {
+                return Err(reader.invalid());
+            }
+            channel.keep(number, Open::decode(reader)?);
         }
-        channel.backlog = option(reader, Backlog::decode)?;
+        let below = channel.next_number;
+        channel.backlog = option(reader, |reader| Backlog::decode(reader, below))?;
+        let mut loaded = channel.open.keys().chain(channel.in_doubt.keys());
+        if let Some(backlog) = &channel.backlog
+            && loaded.any(|number| *number >= backlog.next)
+        {
+            return Err(reader.invalid());
+        }
         Ok(channel)
     }
 }
@@ -125,6 +136,7 @@ impl Progress {
             put_u64(into, at.as_micros())
         });
         put_u32(into, self.failure_count);
+        put_u32(into, self.reply_count);
         put_u32(into, self.tries);
         put_u8(
             into,
@@ -141,6 +153,7 @@ impl Progress {
             attempt: reader.u32()?,
             failed_at: option(reader, time)?,
             failure_count: reader.u32()?,
+            reply_count: reader.u32()?,
             tries: reader.u32()?,
             set_aside: match reader.u8()? {
                 0 => None,
@@ -154,38 +167,43 @@ impl Progress {
 
 impl Backlog {
     fn encode(&self, into: &mut Vec<u8>) {
-        put_option(into, self.from.as_ref(), |into, from| {
-            put_u64(into, from.get())
-        });
+        put_u64(into, self.from.get());
         put_u64(into, self.next);
-        put_u64(into, self.settled.len() as u64);
-        for number in &self.settled {
-            put_u64(into, *number);
-        }
+        self.settled.encode(into);
         put_u64(into, self.progress.len() as u64);
         for (number, progress) in &self.progress {
             put_u64(into, *number);
             progress.encode(into);
         }
+        put_u64(into, self.marks.len() as u64);
+        for (number, position) in &self.marks {
+            put_u64(into, *number);
+            put_u64(into, position.get());
+        }
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Backlog, FormatError> {
-        let from = option(reader, position)?;
-        let next = reader.u64()?;
-        let mut settled = BTreeSet::new();
-        for _ in 0..reader.u64()? {
-            settled.insert(reader.u64()?);
+    /// Reads the backlog of a channel whose deliveries have numbers below `below`.
+    fn decode(reader: &mut Reader<'_>, below: u64) -> Result<Backlog, FormatError> {
+        let (from, next) = (position(reader)?, reader.u64()?);
+        if next == 0 || next >= below {
+            return Err(reader.invalid());
         }
+        let settled = Numbers::decode(reader, next + 1, below - 1)?;
         let mut progress = BTreeMap::new();
         for _ in 0..reader.u64()? {
             let number = reader.u64()?;
             progress.insert(number, Progress::decode(reader)?);
+        }
+        let mut marks = VecDeque::new();
+        for _ in 0..reader.u64()? {
+            marks.push_back((reader.u64()?, position(reader)?));
         }
         Ok(Backlog {
             from,
             next,
             settled,
             progress,
+            marks,
         })
     }
 }

@@ -16,10 +16,11 @@ use std::sync::Arc;
 use crate::error::OpenError;
 use crate::format::mark::{End, Mark, Stage};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::index::{Index, SealedSegment};
+use crate::index::Index;
 use crate::mark::MarkFile;
 use crate::options::Settings;
 use crate::scan::Scan;
+use crate::sealed::SealedSegment;
 use crate::segment::{FileKind, Segment};
 use crate::storage::{Disk, parent_of, read_exact_at, write_all_at};
 
@@ -55,6 +56,7 @@ pub(crate) fn recover(
     }
     let spare = clear_ahead(disk, dir, settings, &walked)?;
     let mark = settle(disk, dir, mark, &walked)?;
+    remove_retired(disk, dir, mark.last().first_segment)?;
     Ok(Recovered {
         index: walked.index,
         mark,
@@ -148,6 +150,19 @@ fn clear_ahead(
         disk.sync_dir(dir).map_err(OpenError::io(dir))?;
     }
     Ok(spare)
+}
+
+/// Removes the segments below `first`, which a crash kept from being removed.
+fn remove_retired(disk: &dyn Disk, dir: &Path, first: u64) -> Result<(), OpenError> {
+    for name in disk.list(dir).map_err(OpenError::io(dir))? {
+        match FileKind::of(&name) {
+            FileKind::Log(number) | FileKind::Index(number) if number < first => {
+                Segment::remove(disk, dir, number)?;
+            }
+            FileKind::Log(_) | FileKind::Index(_) | FileKind::Temporary | FileKind::Other => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes the end of the log certain, and moves the mark there in a new epoch.

@@ -10,8 +10,9 @@ use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader, Sealed};
 use crate::format::mark::{End, Mark};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::format::segment_index::{self, INDEX_HEADER_BYTES, Span, Table};
-use crate::index::{Contradiction, Index, SealedSegment};
+use crate::index::{Contradiction, Index};
 use crate::scan::Scan;
+use crate::sealed::SealedSegment;
 use crate::segment::{FileKind, Segment, index_name};
 use crate::storage::{Access, Disk, read_exact_at, read_up_to};
 

@@ -77,6 +77,8 @@ struct Shared {
     state: Mutex<State>,
     /// Where syncs of files whose path ends in `.log` wait.
     sync_gate: Gate,
+    /// Rung when names change.
+    renamed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +88,7 @@ struct State {
     durable_names: BTreeMap<PathBuf, Content>,
     operations: Vec<Kind>,
     fault: Option<(usize, Fault)>,
+    fail_next: Option<Kind>,
     is_frozen: bool,
     locks: Vec<PathBuf>,
     /// Bytes that may still be allocated.
@@ -124,6 +127,33 @@ impl FaultDisk {
     /// Lets `fault` happen at the operation with this number, counted from 0.
     pub(crate) fn set_fault(&self, operation: usize, fault: Fault) {
         self.state().fault = Some((operation, fault));
+    }
+
+    /// Lets the next operation of this kind fail.
+    pub(crate) fn fail_next(&self, kind: Kind) {
+        self.state().fail_next = Some(kind);
+    }
+
+    /// Returns once the journal's spare segment has its name, so that its syncs are over.
+    pub(crate) fn until_spare_is_made(&self) {
+        self.until(|names| {
+            let logs = names
+                .keys()
+                .filter(|path| path.extension().is_some_and(|e| e == "log"));
+            logs.count() >= 2
+        });
+    }
+
+    /// Returns once there is no such file.
+    pub(crate) fn until_removed(&self, path: &Path) {
+        self.until(|names| !names.contains_key(path));
+    }
+
+    fn until(&self, is_so: impl Fn(&BTreeMap<PathBuf, Content>) -> bool) {
+        let mut state = self.state();
+        while !is_so(&state.names) {
+            state = self.0.renamed.wait(state).unwrap();
+        }
     }
 
     pub(crate) fn set_space(&self, bytes: Option<u64>) {
@@ -205,6 +235,10 @@ impl FaultDisk {
         }
         let number = state.operations.len();
         state.operations.push(kind);
+        if state.fail_next == Some(kind) {
+            state.fail_next = None;
+            return Ok(Some(Fault::Fail(io::ErrorKind::Other)));
+        }
         match state.fault {
             Some((at, fault)) if at == number => {
                 state.is_frozen = fault == Fault::Freeze;
@@ -248,12 +282,14 @@ impl Disk for FaultDisk {
         let mut state = self.state();
         let content = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.to_path_buf(), content);
+        self.0.renamed.notify_all();
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.check(Kind::Remove)?;
         let removed = self.state().names.remove(path);
+        self.0.renamed.notify_all();
         removed.map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
     }
 

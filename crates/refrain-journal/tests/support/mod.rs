@@ -28,7 +28,7 @@ pub(crate) fn batch(entries: &[&str]) -> Batch {
 }
 
 /// All kept entries of a stream.
-pub async fn contents(journal: &dyn Journal, stream: &Name) -> Vec<Vec<u8>> {
+pub(crate) async fn contents(journal: &dyn Journal, stream: &Name) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     let Some(first) = journal.first(stream).await.unwrap() else {
         return all;

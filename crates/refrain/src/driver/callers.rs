@@ -31,6 +31,7 @@ struct Group<P: Processor> {
 }
 
 pub(crate) struct Callers<P: Processor> {
+    /// In the order of their tickets.
     queue: VecDeque<Caller<P>>,
     /// The ticket of the first caller in the queue.
     first: Ticket,
@@ -46,6 +47,11 @@ impl<P: Processor> Callers<P> {
             groups: VecDeque::new(),
             first_group: 0,
         }
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
     }
 
     fn enter(&mut self, caller: Caller<P>) -> Ticket {
@@ -64,8 +70,9 @@ impl<P: Processor> Callers<P> {
         self.enter(Caller::Looked(tell))
     }
 
-    /// Opens a group of `count` messages, and returns its number.
+    /// Opens a group of `count` messages, at least one, and returns its number.
     pub(crate) fn group(&mut self, count: usize, reply: oneshot::Sender<Vec<Told<P>>>) -> u64 {
+        assert!(count > 0, "a group without messages would never be told");
         let told = std::iter::repeat_with(|| None).take(count).collect();
         self.groups.push_back(Some(Group {
             told,

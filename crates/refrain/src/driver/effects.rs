@@ -1,31 +1,38 @@
 //! Performing what the engine asks for.
 
 use refrain_core::port::destination::{Attempted, Delivery, Failure};
-use refrain_core::port::journal::{Chunk, Journal, ReadError};
-use refrain_core::{
-    AskError, Effect, Input, MessageId, Name, Position, Processor, Signal as Told, StoredAnswer,
-    stored_answer,
-};
+use refrain_core::port::journal::{Chunk, ReadError};
+use refrain_core::{AskError, Effect, Input, Name, Position, Processor, Signal as Told};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
 
-use super::callers::Waiting;
-use super::courier::{self, Errand};
-use super::{Control, Driver, WINDOW_MAX, inbox};
+use super::courier::Errand;
+use super::inbox::{Control, Ended};
+use super::recalls::Recall;
+use super::{Driver, reading};
 use crate::signal::Signal;
 
 impl<P> Driver<P>
 where
     P: Processor + Clone + Serialize + DeserializeOwned + Sync,
 {
+    /// Performs all effects, also those that follow from attempts that could not even begin.
     pub(super) fn perform_effects(&mut self) {
-        let mut effects = std::mem::take(&mut self.effects);
-        effects.extend(self.engine.drain_effects());
-        for effect in effects.drain(..) {
-            self.perform(effect);
+        loop {
+            let mut effects = std::mem::take(&mut self.effects);
+            effects.extend(self.engine.drain_effects());
+            for effect in effects.drain(..) {
+                self.perform(effect);
+            }
+            self.effects = effects;
+            if self.impossible.is_empty() || self.engine.spoiled().is_some() {
+                break;
+            }
+            for ended in std::mem::take(&mut self.impossible) {
+                self.attempted(ended);
+            }
         }
-        self.effects = effects;
+        self.recall();
     }
 
     fn perform(&mut self, effect: Effect<P>) {
@@ -38,100 +45,92 @@ where
                 position,
             } => {
                 let waiting = self.callers.recall(ticket);
-                self.recall(waiting, id, position);
+                match position {
+                    Some(position) => self.recalls.push(Recall {
+                        waiting,
+                        id,
+                        position,
+                    }),
+                    None => self.callers.tell(waiting, Err(AskError::AnswerGone { id })),
+                }
             }
             Effect::Deliver {
                 channel,
                 destination,
                 delivery,
             } => {
-                self.deliver(channel, destination, delivery);
+                self.deliver(channel, destination.as_ref(), delivery);
             }
             Effect::Load { channel, from } => self.load(channel, from),
             Effect::Announce(signal) => self.announce(signal),
         }
     }
 
-    /// Reads the answer of a message that was handled before.
-    fn recall(&mut self, waiting: Waiting<P>, id: MessageId, position: Option<Position>) {
-        let Some(position) = position else {
-            return self.callers.tell(waiting, Err(AskError::AnswerGone { id }));
-        };
-        let journal = self.parts.source.journal.clone();
-        let stream = self.parts.settings.name.clone();
-        let control = self.parts.control_sender.clone();
-        self.tasks.spawn(async move {
-            let answer = read_answer::<P>(&*journal, &stream, position).await;
-            // A driver that is gone has told its callers so.
-            let _ = control
-                .send(Control::Recalled {
-                    waiting,
-                    id,
-                    answer,
-                })
-                .await;
-        });
-    }
-
-    fn deliver(&mut self, channel: u16, destination: Option<Name>, delivery: Delivery) {
+    fn deliver(&mut self, channel: u16, destination: Option<&Name>, delivery: Delivery) {
         if self.is_draining {
             // Not sent: the next writer finds it without an outcome and asks.
             return;
         }
-        self.under_way += 1;
         let outlet = &self.parts.outlets[delivery.channel];
-        let found = match &destination {
-            None => Some(&outlet.main),
-            Some(name) => outlet.others.get(name),
-        };
-        let Some(found) = found else {
-            let name = destination.map_or_else(String::new, |name| name.to_string());
+        let Some(target) = outlet.find(delivery.channel, destination) else {
+            let name = destination.map_or_else(String::new, Name::to_string);
             let error = format!("{} has no destination called {name}", delivery.channel);
-            let attempted = Attempted::Failed(Failure {
-                error,
-                retry_after: None,
-            });
-            let (number, attempt) = (delivery.number, delivery.attempt);
-            self.early.push(inbox::Ended {
+            self.impossible.push(Ended {
+                epoch: delivery.epoch,
                 channel,
-                number,
-                attempt,
-                attempted,
+                number: delivery.number,
+                attempt: delivery.attempt,
+                attempted: Attempted::Failed(Failure {
+                    error,
+                    retry_after: None,
+                }),
             });
             return;
         };
         let errand = Errand {
             channel,
-            destination: found.clone(),
+            target: target.clone(),
             delivery,
         };
-        let control = &self.parts.control_sender;
-        let tasks = &mut self.tasks;
-        let courier = self.couriers.entry(channel).or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(WINDOW_MAX as usize);
-            tasks.spawn(courier::run(receiver, control.clone()));
-            sender
+        self.couriers
+            .send(errand, &self.parts.inlets.control_sender);
+    }
+
+    /// An attempt ended. Those of an engine before this one are not waited for; what they bring is
+    /// passed on all the same, for any reply to an open delivery counts.
+    pub(super) fn attempted(&mut self, ended: Ended) {
+        if self.is_draining && !matches!(ended.attempted, Attempted::Replied(_)) {
+            // Cut short by the drain, perhaps: not charged. The next writer finds it in doubt.
+            return;
+        }
+        self.input(Input::Attempted {
+            channel: ended.channel,
+            number: ended.number,
+            attempt: ended.attempt,
+            ended: ended.attempted,
         });
-        let sent = courier.try_send(errand);
-        assert!(sent.is_ok(), "a courier has room for the widest window");
     }
 
     fn load(&mut self, channel: u16, from: Position) {
         let journal = self.parts.source.journal.clone();
         let stream = self.parts.settings.name.clone();
-        let control = self.parts.control_sender.clone();
-        self.tasks.spawn(async move {
-            let entries = read_chunk(&*journal, &stream, from).await;
-            let _ = control.send(Control::Loaded { channel, entries }).await;
+        let control = self.parts.inlets.control_sender.clone();
+        let (epoch, clock) = (self.engine.epoch(), self.parts.clock);
+        self.spawn(async move {
+            let entries = reading::chunk(&*journal, &stream, from, &clock).await;
+            let loaded = Control::Loaded {
+                epoch,
+                channel,
+                entries,
+            };
+            // A driver that is gone needs no entries.
+            let _ = control.send(loaded).await;
         });
     }
 
     pub(super) fn loaded(&mut self, channel: u16, entries: Result<Option<Chunk>, ReadError>) {
         match entries {
-            Ok(entries) if self.engine.spoiled().is_none() => {
-                self.input(Input::Loaded { channel, entries });
-            }
-            Ok(_) => {}
+            Ok(entries) => self.input(Input::Loaded { channel, entries }),
             Err(error) => self.trouble = Some(crate::error::chain(&error)),
         }
     }
@@ -187,46 +186,5 @@ where
             }
         };
         self.parts.signals.tell(signal);
-    }
-}
-
-async fn read_chunk(
-    journal: &dyn Journal,
-    stream: &Name,
-    from: Position,
-) -> Result<Option<Chunk>, ReadError> {
-    journal.read(stream, from).await?.next().await
-}
-
-async fn read_answer<P: Processor>(
-    journal: &dyn Journal,
-    stream: &Name,
-    position: Position,
-) -> Result<StoredAnswer<P>, String> {
-    let chunk = read_chunk(journal, stream, position)
-        .await
-        .map_err(|error| error.to_string())?;
-    match chunk.and_then(|chunk| chunk.entry(position)) {
-        Some(entry) => stored_answer(&entry),
-        None => Ok(StoredAnswer::None),
-    }
-}
-
-/// What a message that was handled before is told.
-pub(super) fn recalled<P: Processor>(
-    id: MessageId,
-    answer: Result<StoredAnswer<P>, String>,
-) -> inbox::Told<P> {
-    match answer {
-        Ok(StoredAnswer::Answer(answer)) => Ok(answer),
-        Ok(StoredAnswer::Rejection(rejection)) => Err(AskError::Rejected(rejection)),
-        Ok(StoredAnswer::Parked) => Err(AskError::Panicked(
-            "the message was parked after panics".to_owned(),
-        )),
-        Ok(StoredAnswer::None) => Err(AskError::AnswerGone { id }),
-        Err(error) => {
-            tracing::error!(%id, error, "a stored answer cannot be read");
-            Err(AskError::AnswerGone { id })
-        }
     }
 }

@@ -4,11 +4,12 @@
 use refrain_core::port::destination::Attempted;
 use refrain_core::port::journal::{Chunk, ReadError};
 use refrain_core::{
-    Actor, AskError, ChannelStatus, Command, MessageId, Name, Position, Processor, StoredAnswer,
+    Actor, AskError, ChannelStatus, Command, Epoch, MessageId, Name, Position, Processor,
+    StoredAnswer,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::callers::Waiting;
+use crate::error::QueryError;
 
 /// What a message came to.
 pub(crate) type Told<P> = Result<<P as Processor>::Answer, AskError<<P as Processor>::Rejection>>;
@@ -23,6 +24,8 @@ pub(crate) enum Work<P: Processor> {
     Batch {
         messages: Vec<(MessageId, P::Message)>,
         reply: Option<oneshot::Sender<Vec<Told<P>>>>,
+        /// The place that the messages have in the inbox; given back when they are taken from it.
+        place: OwnedSemaphorePermit,
     },
     Look(Look<P>),
 }
@@ -33,21 +36,21 @@ pub(crate) type Look<P> = Box<dyn FnOnce(&P, Position) -> TellSeen + Send>;
 /// Tells what a look saw; dropped when that never becomes durable.
 pub(crate) type TellSeen = Box<dyn FnOnce() + Send>;
 
+/// Tells whoever wanted a channel changed that it is, and durable.
+pub(crate) type Done = oneshot::Sender<Result<(), QueryError>>;
+
 /// What reaches a driver past the inbox.
 pub(crate) enum Control<P: Processor> {
     /// Attempts of one channel ended.
     Ended(Vec<Ended>),
-    /// Entries of a backlog were read.
+    /// Entries of a backlog were read for a channel of the engine of this epoch.
     Loaded {
+        epoch: Epoch,
         channel: u16,
         entries: Result<Option<Chunk>, ReadError>,
     },
-    /// The stored answer for a message that came again was read.
-    Recalled {
-        waiting: Waiting<P>,
-        id: MessageId,
-        answer: Result<StoredAnswer<P>, String>,
-    },
+    /// The stored answers of messages that came again were read.
+    Recalled(Vec<Result<StoredAnswer<P>, String>>),
     /// A snapshot was stored, or was not.
     SnapshotTaken(Result<Position, String>),
     /// Somebody wants to know how the channels stand.
@@ -57,19 +60,27 @@ pub(crate) enum Control<P: Processor> {
         channel: Name,
         by: Actor,
         command: Command,
-        done: oneshot::Sender<()>,
+        done: Done,
     },
     /// Somebody wants a snapshot.
     Snapshot(oneshot::Sender<Result<Position, String>>),
-    /// Finish what is in flight, then stop.
-    Drain,
 }
 
 /// How an attempt ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
+    /// The epoch of the engine that asked for it.
+    pub(crate) epoch: Epoch,
     pub(crate) channel: u16,
     pub(crate) number: u64,
     pub(crate) attempt: u32,
     pub(crate) attempted: Attempted,
+}
+
+/// The receiving ends of a processor's queues.
+pub(crate) struct Inlets<P: Processor> {
+    pub(crate) work: mpsc::Receiver<Work<P>>,
+    pub(crate) control: mpsc::Receiver<Control<P>>,
+    /// For the driver's own tasks.
+    pub(crate) control_sender: mpsc::Sender<Control<P>>,
 }

@@ -1,55 +1,63 @@
 //! The driver of one processor: the impure loop round its engine.
 //!
 //! It drains the inbox in batches, passes everything to the engine, submits what the engine wants
-//! appended, and performs the engine's effects. It owns every task that it starts.
+//! appended, and performs the engine's effects. It owns every task that it starts. Whoever waits for
+//! something is told, however the driver ends: drained, halted, or dropped in the middle.
 
 mod appender;
+mod arrivals;
+mod beginning;
 mod callers;
 mod courier;
 mod effects;
 mod inbox;
+mod outlet;
+mod reading;
+mod rebuild;
+mod recalls;
 mod snapshots;
+mod work;
 
 use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use refrain_core::limit::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, WINDOW_MAX};
-use refrain_core::port::destination::Destination;
-use refrain_core::port::journal::{AppendError, RejectReason};
-use refrain_core::{
-    AskError, Engine, EngineSettings, Input, Moment, Name, Position, Processor, Ticket,
-};
+use refrain_core::port::journal::AppendError;
+use refrain_core::{AskError, Engine, EngineSettings, Input, Moment, Processor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::error::panic_text;
 use crate::progress::Progress;
-use crate::recover::{RecoverError, Source};
-use crate::runtime::Stage;
+use crate::recover::Source;
 use crate::signal::{Signal, Signals};
 use crate::snapshot_policy::SnapshotPolicy;
+use crate::stage::{Ending, Stage, StageTeller};
 
 use appender::Appender;
-use callers::{Callers, Waiting};
-use courier::Errand;
-pub(crate) use inbox::{Control, Look, TellSeen, Told, Work};
-
-/// Work that is taken from the inbox at once.
-const DRAIN_MAX: usize = 1024;
-
-/// Where a channel's deliveries go.
-#[derive(Clone)]
-pub(crate) struct Outlet {
-    pub(crate) main: Arc<dyn Destination>,
-    pub(crate) others: HashMap<Name, Arc<dyn Destination>>,
-}
+use arrivals::Arrivals;
+use beginning::Begun;
+use callers::Callers;
+use courier::Couriers;
+pub(crate) use inbox::{Control, Inlets, TellSeen, Told, Work};
+pub(crate) use outlet::{Outlet, Target};
+use rebuild::Interruption;
+use recalls::Recalls;
+use snapshots::Snapshotting;
+use work::Taken;
 
 /// All that a driver is made of.
 pub(crate) struct Parts<P: Processor> {
+    /// First, so that others hear that the processor is gone before its queues close.
+    pub(crate) stage: StageTeller,
     pub(crate) settings: EngineSettings,
     pub(crate) source: Source<P>,
     pub(crate) outlets: HashMap<&'static str, Outlet>,
@@ -57,35 +65,26 @@ pub(crate) struct Parts<P: Processor> {
     pub(crate) clock: Clock,
     pub(crate) signals: Signals,
     pub(crate) progress: Arc<Progress>,
-    pub(crate) permits: Arc<tokio::sync::Semaphore>,
-    pub(crate) work: mpsc::Receiver<Work<P>>,
-    pub(crate) control: mpsc::Receiver<Control<P>>,
-    pub(crate) control_sender: mpsc::Sender<Control<P>>,
-    pub(crate) stage: watch::Sender<Stage>,
-}
-
-/// Why a driver ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Drained,
-    Halted(String),
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) drain: CancellationToken,
+    pub(crate) inlets: Inlets<P>,
 }
 
 struct Driver<P: Processor> {
     engine: Engine<P>,
     appender: Appender,
     callers: Callers<P>,
+    recalls: Recalls<P>,
+    arrivals: Arrivals<P>,
     /// Taken from the inbox and not handled yet, because appends must catch up first.
     taken: VecDeque<Taken<P>>,
-    couriers: HashMap<u16, mpsc::Sender<Errand>>,
+    couriers: Couriers,
+    snapshots: Snapshotting,
     tasks: JoinSet<()>,
-    snapshots: snapshots::Snapshotting,
     /// Effects on their way; a buffer that is used again.
     effects: Vec<refrain_core::Effect<P>>,
-    /// Attempts that couriers make.
-    under_way: usize,
     /// Attempts that ended before they began.
-    early: Vec<inbox::Ended>,
+    impossible: Vec<inbox::Ended>,
     /// Why the processor cannot go on, found out by a task of this driver.
     trouble: Option<String>,
     chance: SmallRng,
@@ -93,70 +92,140 @@ struct Driver<P: Processor> {
     parts: Parts<P>,
 }
 
-/// One piece of work.
-enum Taken<P: Processor> {
-    Message {
-        id: refrain_core::MessageId,
-        message: P::Message,
-        waiting: Option<Waiting<P>>,
-    },
-    Look(Look<P>),
-}
-
-/// What interrupts a driver's loop.
-enum Interruption {
-    Append(AppendError),
-    Spoiled,
-    Trouble(String),
-}
-
 /// Recovers the processor and runs it until it is drained or halts.
-pub(crate) async fn run<P>(parts: Parts<P>) -> Ending
+pub(crate) async fn run<P>(parts: Parts<P>)
 where
     P: Processor + Clone + Serialize + DeserializeOwned + Sync,
 {
-    let name = parts.settings.name.clone();
-    let signals = parts.signals.clone();
-    let ending = match Driver::start(parts).await {
-        Ok(mut driver) => driver.run().await,
-        Err(error) => Ending::Halted(crate::error::chain(&error)),
-    };
-    if let Ending::Halted(reason) = &ending {
-        tracing::error!(processor = %name, %reason, "processor halted");
-        signals.tell(Signal::ProcessorHalted {
-            processor: name,
-            reason: reason.clone(),
-        });
+    let begun = contained(beginning::begin(&parts, None)).await;
+    let begun = begun.and_then(|begun| begun.map_err(|error| rebuild::ending(&error)));
+    match begun {
+        Err(ending) => end(&parts, ending),
+        Ok(begun) => {
+            let mut driver = Driver::new(parts, begun);
+            let ran = contained(driver.run()).await;
+            let ending = ran.unwrap_or_else(|ending| ending);
+            end(&driver.parts, ending);
+        }
     }
-    ending
+}
+
+/// Tells how the processor ended, before its queues close.
+fn end<P: Processor>(parts: &Parts<P>, ending: Ending) {
+    let processor = parts.settings.name.clone();
+    if let Ending::Halted(reason) = &ending {
+        let reason = reason.clone();
+        tracing::error!(%processor, reason, "processor halted");
+        parts
+            .signals
+            .tell(Signal::ProcessorHalted { processor, reason });
+    }
+    parts.stage.end(ending);
+}
+
+/// What `work` gives. A panic in it halts this processor and no other.
+async fn contained<T>(work: impl Future<Output = T>) -> Result<T, Ending> {
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .map_err(|panic| {
+            let text = panic_text(&*panic);
+            Ending::Halted(format!("a panic outside of handlers and `apply`: {text}"))
+        })
+}
+
+fn announce_recovered<P: Processor>(parts: &Parts<P>, begun: &Begun<P>) {
+    let (processor, entries) = (parts.settings.name.clone(), parts.progress.status().entries);
+    tracing::info!(%processor, entries, epoch = %begun.engine.epoch(), "recovered");
+    parts.signals.tell(Signal::Recovered {
+        processor,
+        entries,
+        position: begun.durable.before(),
+    });
 }
 
 impl<P> Driver<P>
 where
     P: Processor + Clone + Serialize + DeserializeOwned + Sync,
 {
-    async fn start(parts: Parts<P>) -> Result<Driver<P>, RecoverError> {
-        let (engine, durable) = recover(&parts).await?;
+    fn new(mut parts: Parts<P>, begun: Begun<P>) -> Driver<P> {
+        announce_recovered(&parts, &begun);
+        parts.clock = begun.clock;
         let appender = Appender::new(parts.source.journal.clone(), parts.settings.name.clone());
+        let snapshot = parts.progress.status().snapshot;
         let mut driver = Driver {
-            snapshots: snapshots::Snapshotting::new(engine.head()),
-            engine,
+            snapshots: Snapshotting::new(snapshot, parts.clock.now()),
+            engine: begun.engine,
             appender,
             callers: Callers::new(),
+            recalls: Recalls::new(),
+            arrivals: Arrivals::new(parts.drain.clone()),
             taken: VecDeque::new(),
-            couriers: HashMap::new(),
+            couriers: Couriers::default(),
             tasks: JoinSet::new(),
             chance: SmallRng::from_rng(&mut rand::rng()),
             effects: Vec::new(),
-            under_way: 0,
-            early: Vec::new(),
+            impossible: Vec::new(),
             trouble: None,
             is_draining: false,
             parts,
         };
-        driver.input(Input::Durable(durable));
-        driver.parts.stage.send_replace(Stage::Running);
-        Ok(driver)
+        driver.input(Input::Durable(begun.durable));
+        driver.parts.stage.tell(Stage::Running);
+        driver
+    }
+
+    async fn run(&mut self) -> Ending {
+        loop {
+            self.perform_effects();
+            self.submit();
+            if self.is_done() {
+                return Ending::Drained;
+            }
+            if let Err(interruption) = self.round().await
+                && let Err(ending) = self.rebuild(interruption).await
+            {
+                return ending;
+            }
+        }
+    }
+
+    /// Waits for something to happen, and handles it.
+    async fn round(&mut self) -> Result<(), Interruption> {
+        if !self.appender.is_idle() {
+            // While an append is under way more messages may come: let them, so that they share one.
+            tokio::task::yield_now().await;
+        }
+        self.arrive().await.map_err(Interruption::Append)?;
+        self.handle_reports();
+        self.handle_taken();
+        match (self.trouble.take(), self.engine.spoiled()) {
+            (Some(trouble), _) => Err(Interruption::Trouble(trouble)),
+            (None, Some(_)) => Err(Interruption::Spoiled),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Whether everything in flight is finished, after a drain was asked for.
+    fn is_done(&self) -> bool {
+        self.is_draining
+            && self.taken.is_empty()
+            && self.parts.inlets.work.is_empty()
+            && self.arrivals.are_handled()
+            && self.appender.is_idle()
+            && self.engine.is_settled()
+            && self.callers.len() + self.recalls.len() == 0
+            && self.couriers.are_idle()
+            && self.snapshots.is_idle()
+    }
+
+    fn submit(&mut self) {
+        if self.appender.has_room()
+            && let Some((at, batch)) = self.engine.take_batch(self.parts.clock.now())
+        {
+            self.appender.submit(at, batch);
+        }
+        self.snapshot_if_due();
     }
 
     fn moment(&mut self) -> Moment {
@@ -171,330 +240,48 @@ where
         self.engine.step(moment, input);
     }
 
-    async fn run(&mut self) -> Ending {
-        loop {
-            self.perform_effects();
-            let early = std::mem::take(&mut self.early);
-            if !early.is_empty() {
-                self.control(Control::Ended(early));
-            }
-            self.submit();
-            if self.is_done() {
-                return Ending::Drained;
-            }
-            if let Err(interruption) = self.round().await
-                && let Err(reason) = self.rebuild(interruption).await
-            {
-                self.callers.fail(|_| AskError::NotRunning {
-                    processor: self.parts.settings.name.clone(),
-                    reason: reason.clone(),
-                });
-                return Ending::Halted(reason);
+    /// Starts a task of this driver. Those that have ended are cleared away.
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Err(error) = ended {
+                self.trouble = Some(format!("a task of the driver failed: {error}"));
             }
         }
-    }
-
-    /// Whether everything in flight is finished, after a drain was asked for.
-    fn is_done(&self) -> bool {
-        self.is_draining
-            && self.taken.is_empty()
-            && self.parts.work.is_empty()
-            && self.appender.is_idle()
-            && self.engine.is_settled()
-            && self.under_way == 0
-    }
-
-    /// Waits for something to happen, and handles it.
-    async fn round(&mut self) -> Result<(), Interruption> {
-        if !self.appender.is_idle() {
-            // While an append is under way more messages may come: let them, so that they share one.
-            tokio::task::yield_now().await;
-        }
-        let wants_work = self.taken.is_empty() && self.has_room();
-        let due = if self.is_draining {
-            None
-        } else {
-            self.engine.next_due()
-        };
-        let mut work = Vec::new();
-        let mut control = Vec::new();
-        tokio::select! {
-            appended = self.appender.next() => {
-                let position = appended.map_err(Interruption::Append)?;
-                self.input(Input::Durable(position));
-            }
-            _ = self.parts.control.recv_many(&mut control, DRAIN_MAX) => {}
-            count = self.parts.work.recv_many(&mut work, DRAIN_MAX), if wants_work => {
-                // Every handle is gone, and with them all who could want anything but what is owed.
-                self.is_draining |= count == 0;
-            }
-            () = self.parts.clock.until(due) => self.input(Input::Tick),
-        }
-        for control in control {
-            self.control(control);
-        }
-        for work in work {
-            self.take(work);
-        }
-        self.handle_taken();
-        self.check()
-    }
-
-    /// Whether the engine may collect more: what is pending fits the next append.
-    fn has_room(&self) -> bool {
-        let (entries, bytes) = self.engine.pending();
-        entries < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX / 2
-    }
-
-    fn check(&mut self) -> Result<(), Interruption> {
-        if let Some(trouble) = self.trouble.take() {
-            return Err(Interruption::Trouble(trouble));
-        }
-        match self.engine.spoiled() {
-            Some(_) => Err(Interruption::Spoiled),
-            None => Ok(()),
-        }
-    }
-
-    fn submit(&mut self) {
-        if self.appender.has_room()
-            && let Some((at, batch)) = self.engine.take_batch(self.parts.clock.now())
-        {
-            self.appender.submit(at, batch);
-        }
-        self.snapshot_if_due();
-    }
-
-    fn take(&mut self, work: Work<P>) {
-        match work {
-            Work::Message { id, message, reply } => {
-                let waiting = reply.map(Waiting::One);
-                self.taken.push_back(Taken::Message {
-                    id,
-                    message,
-                    waiting,
-                });
-            }
-            Work::Batch {
-                messages,
-                reply: None,
-            } => {
-                let taken = |(id, message)| Taken::Message {
-                    id,
-                    message,
-                    waiting: None,
-                };
-                self.taken.extend(messages.into_iter().map(taken));
-            }
-            Work::Batch {
-                messages,
-                reply: Some(reply),
-            } => {
-                let group = self.callers.group(messages.len(), reply);
-                for (place, (id, message)) in messages.into_iter().enumerate() {
-                    let waiting = Some(Waiting::OneOf { group, place });
-                    self.taken.push_back(Taken::Message {
-                        id,
-                        message,
-                        waiting,
-                    });
-                }
-            }
-            Work::Look(look) => self.taken.push_back(Taken::Look(look)),
-        }
-    }
-
-    /// Handles what was taken from the inbox, as far as the next append has room.
-    fn handle_taken(&mut self) {
-        let now = self.parts.clock.now();
-        while self.has_room() && self.engine.spoiled().is_none() {
-            let Some(taken) = self.taken.pop_front() else {
-                return;
-            };
-            let moment = Moment {
-                now,
-                seed: self.chance.next_u64(),
-            };
-            let input = match taken {
-                Taken::Message {
-                    id,
-                    message,
-                    waiting,
-                } => {
-                    let ticket = waiting.map(|waiting| self.callers.asked(&id, waiting));
-                    Input::Message {
-                        id,
-                        message,
-                        ticket,
-                    }
-                }
-                Taken::Look(look) => Input::Looked {
-                    ticket: self.look(look),
-                },
-            };
-            self.engine.step(moment, input);
-        }
-    }
-
-    fn look(&mut self, look: Look<P>) -> Ticket {
-        let tell = look(self.engine.state(), self.engine.head());
-        self.callers.looked(tell)
-    }
-
-    fn control(&mut self, control: Control<P>) {
-        match control {
-            Control::Ended(ended) => {
-                self.under_way -= ended.len();
-                for ended in ended {
-                    let inbox::Ended {
-                        channel,
-                        number,
-                        attempt,
-                        attempted,
-                    } = ended;
-                    if self.engine.spoiled().is_some() {
-                        // The rebuilt engine finds the delivery in doubt and asks again.
-                        return;
-                    }
-                    self.input(Input::Attempted {
-                        channel,
-                        number,
-                        attempt,
-                        ended: attempted,
-                    });
-                }
-            }
-            Control::Loaded { channel, entries } => self.loaded(channel, entries),
-            Control::Recalled {
-                waiting,
-                id,
-                answer,
-            } => {
-                self.callers.tell(waiting, effects::recalled(id, answer));
-            }
-            Control::SnapshotTaken(result) => self.snapshot_taken(result),
-            Control::Channels(reply) => {
-                _ = reply.send(self.engine.channels(self.parts.clock.now()));
-            }
-            Control::Command {
-                channel,
-                by,
-                command,
-                done,
-            } => {
-                if self.engine.spoiled().is_none() {
-                    self.input(Input::Command {
-                        channel,
-                        by,
-                        command,
-                    });
-                    _ = done.send(());
-                }
-            }
-            Control::Snapshot(reply) => self.snapshots.want(reply),
-            Control::Drain => {
-                self.is_draining = true;
-                self.parts.work.close();
-            }
-        }
-    }
-
-    /// Recovers from an append that failed or a state that cannot be trusted: what is durable is
-    /// told, everybody else is told why not, and the state is rebuilt from the journal.
-    ///
-    /// # Errors
-    /// The reason why the processor halts.
-    async fn rebuild(&mut self, interruption: Interruption) -> Result<(), String> {
-        let spoiled = match interruption {
-            Interruption::Trouble(reason) => return Err(reason),
-            Interruption::Spoiled => {
-                self.settle().await?;
-                self.engine.spoiled().map(|spoiled| spoiled.clone())
-            }
-            Interruption::Append(error) => {
-                self.fail_callers(&error);
-                if let AppendError::Fenced { .. } = error {
-                    return Err(crate::error::chain(&error));
-                }
-                None
-            }
-        };
-        let name = self.parts.settings.name.clone();
-        tracing::warn!(processor = %name, "the state is rebuilt from the journal");
-        self.appender = Appender::new(self.parts.source.journal.clone(), name);
-        self.couriers.clear();
-        let (engine, durable) = recover(&self.parts)
-            .await
-            .map_err(|error| crate::error::chain(&error))?;
-        self.engine = engine;
-        if let Some(spoiled) = spoiled {
-            let moment = self.moment();
-            self.engine.after_spoiled(moment, spoiled);
-        }
-        self.input(Input::Durable(durable));
-        Ok(())
-    }
-
-    /// Appends what was recorded before the state was spoiled, and tells what that makes durable.
-    async fn settle(&mut self) -> Result<(), String> {
-        while !(self.engine.is_settled() && self.appender.is_idle()) {
-            self.submit();
-            match self.appender.next().await {
-                Ok(position) => self.input(Input::Durable(position)),
-                Err(error) => {
-                    self.fail_callers(&error);
-                    return Ok(());
-                }
-            }
-        }
-        self.perform_effects();
-        Ok(())
-    }
-
-    fn fail_callers(&mut self, error: &AppendError) {
-        tracing::error!(%error, "an append failed");
-        let processor = &self.parts.settings.name;
-        self.callers.fail(|id| match error {
-            AppendError::Rejected {
-                reason: RejectReason::Overloaded,
-                ..
-            } => AskError::Overloaded {
-                processor: processor.clone(),
-            },
-            AppendError::Rejected { .. } | AppendError::Fenced { .. } => AskError::NotRecorded {
-                id,
-                cause: Box::new(error.clone()),
-            },
-            AppendError::Unknown { .. } | _ => AskError::Unknown {
-                id,
-                cause: Box::new(error.clone()),
-            },
-        });
+        self.tasks.spawn(task);
     }
 }
 
-async fn recover<P>(parts: &Parts<P>) -> Result<(Engine<P>, Position), RecoverError>
-where
-    P: Processor + Clone + Serialize + DeserializeOwned,
-{
-    let permit = parts
-        .permits
-        .acquire()
-        .await
-        .expect("permits are never closed");
-    let begun = parts
-        .source
-        .begin(&parts.settings, &parts.clock, &parts.progress)
-        .await?;
-    drop(permit);
-    let status = parts.progress.status();
-    let (processor, entries) = (parts.settings.name.clone(), status.entries);
-    let position = begun.1.before();
-    tracing::info!(%processor, entries, epoch = %begun.0.epoch(), "recovered");
-    parts.signals.tell(Signal::Recovered {
-        processor,
-        entries,
-        position,
-    });
-    Ok(begun)
+impl<P: Processor> Drop for Driver<P> {
+    /// Tells everybody who still waits, in whatever way the driver ended.
+    fn drop(&mut self) {
+        self.parts.stage.end(Ending::Dropped);
+        self.parts.inlets.work.close();
+        let reason = self.parts.stage.reason();
+        let processor = self.parts.settings.name.clone();
+        let at = self.engine.durable();
+        let unknown = AppendError::Unknown {
+            stream: processor.clone(),
+            at: at.map_or(refrain_core::Position::FIRST, |durable| durable.next()),
+            reason: reason.clone(),
+        };
+        // What was decided may have been submitted, and may still become durable.
+        self.callers.fail(|id| AskError::Unknown {
+            id,
+            cause: Box::new(unknown.clone()),
+        });
+        let not_running = || AskError::NotRunning {
+            processor: processor.clone(),
+            reason: reason.clone(),
+        };
+        for taken in self.taken.drain(..) {
+            if let Taken::Message {
+                waiting: Some(waiting),
+                ..
+            } = taken
+            {
+                self.callers.tell(waiting, Err(not_running()));
+            }
+        }
+        self.recalls.fail(&mut self.callers, not_running);
+    }
 }

@@ -1,7 +1,7 @@
 //! Snapshots on the way: copied between two steps, stored in the background once durable.
 
 use bytes::Bytes;
-use refrain_core::{Position, Processor};
+use refrain_core::{Position, Processor, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -12,8 +12,10 @@ use super::{Control, Driver};
 pub(super) type WantsSnapshot = oneshot::Sender<Result<Position, String>>;
 
 pub(super) struct Snapshotting {
-    /// The position of the last snapshot, or where this writer began.
-    last: Position,
+    /// The position of the last snapshot; 0 before the first.
+    last: u64,
+    /// When it was taken, or when this writer began.
+    last_at: Timestamp,
     stage: Stage,
     wanted_by: Vec<WantsSnapshot>,
     told: Vec<WantsSnapshot>,
@@ -27,9 +29,10 @@ enum Stage {
 }
 
 impl Snapshotting {
-    pub(super) fn new(last: Position) -> Snapshotting {
+    pub(super) fn new(last: Option<Position>, now: Timestamp) -> Snapshotting {
         Snapshotting {
-            last,
+            last: last.map_or(0, Position::get),
+            last_at: now,
             stage: Stage::Idle,
             wanted_by: Vec::new(),
             told: Vec::new(),
@@ -38,6 +41,20 @@ impl Snapshotting {
 
     pub(super) fn want(&mut self, reply: WantsSnapshot) {
         self.wanted_by.push(reply);
+    }
+
+    /// Whether nothing is being copied or stored, and nobody waits for it.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Idle) && self.wanted_by.is_empty()
+    }
+
+    /// Drops a copy of a state that may never become durable; whoever wanted it gets another.
+    pub(super) fn forget_copy(&mut self, newest: Option<Position>) {
+        if let Stage::Copied(..) = self.stage {
+            self.stage = Stage::Idle;
+            self.wanted_by.append(&mut self.told);
+            self.last = newest.map_or(0, Position::get);
+        }
     }
 }
 
@@ -55,16 +72,9 @@ where
         }
         if let Stage::Idle = self.snapshots.stage
             && self.engine.spoiled().is_none()
+            && (self.is_snapshot_due() || !self.snapshots.wanted_by.is_empty())
         {
-            let grown = self.engine.head().get() - self.snapshots.last.get();
-            let is_due = self
-                .parts
-                .snapshots
-                .every_entries
-                .is_some_and(|every| grown >= every);
-            if is_due || !self.snapshots.wanted_by.is_empty() {
-                self.copy();
-            }
+            self.copy();
         }
         if let Stage::Copied(position, _) = &self.snapshots.stage
             && self.engine.durable() >= Some(*position)
@@ -73,20 +83,35 @@ where
         }
     }
 
+    fn is_snapshot_due(&self) -> bool {
+        let grown = self.engine.head().get() - self.snapshots.last;
+        let policy = &self.parts.snapshots;
+        let is_long = policy.every_entries.is_some_and(|every| grown >= every);
+        // The entry that begins an epoch changes nothing that would be worth one.
+        let is_late = grown > 1
+            && policy
+                .every
+                .is_some_and(|every| self.parts.clock.now().since(self.snapshots.last_at) >= every);
+        is_long || is_late
+    }
+
+    /// When the policy wants to look again, though nothing else happens.
+    pub(super) fn next_snapshot_due(&self) -> Option<Timestamp> {
+        let every = self.parts.snapshots.every?;
+        let has_grown = self.engine.head().get() - self.snapshots.last > 1;
+        let is_idle = matches!(self.snapshots.stage, Stage::Idle);
+        let has_place = self.parts.source.snapshots.is_some();
+        (has_grown && is_idle && has_place).then(|| self.snapshots.last_at + every)
+    }
+
     fn copy(&mut self) {
         let save = |state: &P, into: &mut Vec<u8>| P::ENCODING.encode(state, into);
-        let wanted = std::mem::take(&mut self.snapshots.wanted_by);
+        self.snapshots.told = std::mem::take(&mut self.snapshots.wanted_by);
+        self.snapshots.last = self.engine.head().get();
+        self.snapshots.last_at = self.parts.clock.now();
         match self.engine.snapshot(save) {
-            Ok((position, bytes)) => {
-                self.snapshots.last = position;
-                self.snapshots.told = wanted;
-                self.snapshots.stage = Stage::Copied(position, bytes);
-            }
-            Err(error) => {
-                self.snapshots.last = self.engine.head();
-                self.snapshots.told = wanted;
-                self.snapshot_taken(Err(error.to_string()));
-            }
+            Ok((position, bytes)) => self.snapshots.stage = Stage::Copied(position, bytes),
+            Err(error) => self.snapshot_taken(Err(error.to_string())),
         }
     }
 
@@ -95,12 +120,12 @@ where
         let (Stage::Copied(position, bytes), Some(snapshots)) =
             (stage, self.parts.source.snapshots.clone())
         else {
-            return;
+            unreachable!("only a copy is stored, and only where there is a place for it")
         };
         let stream = self.parts.settings.name.clone();
         let keep = self.parts.snapshots.keep;
-        let control = self.parts.control_sender.clone();
-        self.tasks.spawn(async move {
+        let control = self.parts.inlets.control_sender.clone();
+        self.spawn(async move {
             let stored = snapshots.put(&stream, position, Bytes::from(bytes)).await;
             if stored.is_ok() {
                 let listed = snapshots.list(&stream).await.unwrap_or_default();
@@ -111,6 +136,7 @@ where
                 }
             }
             let result = stored.map(|()| position).map_err(|error| error.to_string());
+            // A driver that is gone has nobody to tell.
             let _ = control.send(Control::SnapshotTaken(result)).await;
         });
     }

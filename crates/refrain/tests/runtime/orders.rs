@@ -1,9 +1,9 @@
 //! The design's first page, run: an order is stored, asked about, decided, and replayed.
 
-mod common;
-
+use crate::first_page::{
+    CardVerdict, OrderRejected, OrderStored, Orders, Status, SubmitOrder, VALIDATION,
+};
 use bytes::Bytes;
-use common::{CardVerdict, OrderRejected, OrderStored, Orders, Status, SubmitOrder, VALIDATION};
 use refrain::{
     AskError, Attempted, ChannelOptions, Encoding, History, MemoryJournal, RedeliveryPolicy,
     Refrain,

@@ -1,0 +1,173 @@
+//! The beginning of an epoch: replay, then the entry that fences whoever wrote before.
+//!
+//! An append of an earlier writer whose outcome is unknown is decided here. The new epoch's first
+//! entry is appended at the expected position: either it succeeds, and the other append can never
+//! happen, or it conflicts, and there is more to read. Reading alone decides nothing.
+
+use std::time::Duration;
+
+use refrain_core::port::journal::{AppendError, Batch, Disposition};
+use refrain_core::{Engine, Epoch, Moment, Position, Processor, Replay, Writer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Parts;
+use crate::clock::Clock;
+use crate::error::chain;
+use crate::recover::RecoverError;
+
+/// Times that a beginning is tried again after somebody else wrote at its position. More would be a
+/// fight.
+const CONFLICTS_MAX: u32 = 5;
+
+/// The first wait for a journal that cannot go on, and the longest.
+const WAIT_FIRST: Duration = Duration::from_millis(100);
+const WAIT_LONGEST: Duration = Duration::from_secs(5);
+
+/// An engine whose first entry is durable.
+pub(super) struct Begun<P: Processor> {
+    pub(super) engine: Engine<P>,
+    pub(super) durable: Position,
+    /// A clock that is not behind the stream.
+    pub(super) clock: Clock,
+}
+
+/// Recovers the processor and begins a new epoch. `mine` is the last epoch of this very runtime, if
+/// it had one: a later one in the stream is then somebody else's, and there is no fight.
+pub(super) async fn begin<P>(
+    parts: &Parts<P>,
+    mut mine: Option<Epoch>,
+) -> Result<Begun<P>, RecoverError>
+where
+    P: Processor + Clone + Serialize + DeserializeOwned + Sync,
+{
+    let stream = &parts.settings.name;
+    let mut patience = Patience::new(parts);
+    let mut conflicts = 0;
+    loop {
+        let replay = replay(parts, &mut patience).await?;
+        if let (Some(mine), Some(epoch)) = (mine, replay.epoch())
+            && epoch > mine
+        {
+            let stream = stream.clone();
+            return Err(RecoverError::Overtaken { stream, epoch });
+        }
+        let clock = parts.clock.not_before(replay.time());
+        let moment = Moment {
+            now: clock.now(),
+            seed: rand::random(),
+        };
+        let mut engine = Engine::begin(replay, parts.settings.clone(), &writer(), moment);
+        let (at, batch) = engine
+            .take_batch(moment.now)
+            .expect("an engine begins with an entry");
+        let cause = match append(parts, at, &batch, &mut patience).await? {
+            Ok(durable) => {
+                parts.progress.end(clock.now());
+                return Ok(Begun {
+                    engine,
+                    durable,
+                    clock,
+                });
+            }
+            Err(cause) => cause,
+        };
+        match &cause {
+            AppendError::Unknown { .. } => {
+                // If it did happen, the epoch that is found is this one's.
+                mine = mine.map(|_| engine.epoch());
+            }
+            AppendError::Fenced { .. } if conflicts < CONFLICTS_MAX => conflicts += 1,
+            AppendError::Fenced { .. } | AppendError::Rejected { .. } | _ => {
+                let stream = stream.clone();
+                return Err(RecoverError::Begin { stream, cause });
+            }
+        }
+        patience.wait(&chain(&cause)).await?;
+    }
+}
+
+/// Replays under a permit, as soon as the journal can be read. The permit is given back for as long
+/// as it cannot.
+async fn replay<P>(
+    parts: &Parts<P>,
+    patience: &mut Patience<'_, P>,
+) -> Result<Replay<P>, RecoverError>
+where
+    P: Processor + Clone + Serialize + DeserializeOwned + Sync,
+{
+    loop {
+        let permit = parts.permits.acquire().await;
+        let permit = permit.expect("permits are never closed");
+        let replayed = parts
+            .source
+            .replay(&parts.settings.name, None, &parts.clock, &parts.progress)
+            .await;
+        drop(permit);
+        match replayed {
+            Err(RecoverError::Read { cause, .. }) if cause.disposition() == Disposition::Again => {
+                patience.wait(&chain(&cause)).await?;
+            }
+            replayed => return replayed,
+        }
+    }
+}
+
+/// Appends the beginning, again as long as the journal says that it may take it later.
+async fn append<P: Processor>(
+    parts: &Parts<P>,
+    at: Position,
+    batch: &Batch,
+    patience: &mut Patience<'_, P>,
+) -> Result<Result<Position, AppendError>, RecoverError> {
+    loop {
+        let journal = &parts.source.journal;
+        match journal
+            .append(&parts.settings.name, at, batch.clone())
+            .await
+        {
+            Err(cause) if cause.disposition() == Disposition::Again => {
+                patience.wait(&chain(&cause)).await?;
+            }
+            appended => return Ok(appended),
+        }
+    }
+}
+
+/// Waits, visibly, ever longer, and not beyond a drain.
+struct Patience<'a, P: Processor> {
+    parts: &'a Parts<P>,
+    next: Duration,
+}
+
+impl<P: Processor> Patience<'_, P> {
+    fn new(parts: &Parts<P>) -> Patience<'_, P> {
+        Patience {
+            parts,
+            next: WAIT_FIRST,
+        }
+    }
+
+    async fn wait(&mut self, reason: &str) -> Result<(), RecoverError> {
+        let stream = &self.parts.settings.name;
+        tracing::warn!(%stream, reason, wait = ?self.next, "waiting for the journal");
+        self.parts.progress.waits_for(reason);
+        tokio::select! {
+            () = self.parts.clock.wait(self.next) => {}
+            () = self.parts.drain.cancelled() => {
+                let stream = stream.clone();
+                return Err(RecoverError::Drained { stream });
+            }
+        }
+        self.next = (self.next * 2).min(WAIT_LONGEST);
+        Ok(())
+    }
+}
+
+fn writer() -> Writer {
+    Writer {
+        id: rand::random(),
+        secret: rand::random(),
+        code_version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
