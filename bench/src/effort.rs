@@ -10,7 +10,7 @@ use serde::Serialize;
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
 /// How long and how often each row is measured.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Effort {
     /// Runs of each row; those of rows that are compared take turns.
     pub(crate) runs: usize,
@@ -18,8 +18,8 @@ pub(crate) struct Effort {
     pub(crate) run_ms: u64,
     /// Messages of the history that is replayed.
     pub(crate) history: u64,
-    /// The highest number of operations in flight that is measured.
-    pub(crate) in_flight_max: usize,
+    /// The numbers of operations in flight that are measured; all when there is none.
+    pub(crate) in_flight: Vec<usize>,
 }
 
 impl Effort {
@@ -28,7 +28,7 @@ impl Effort {
         runs: 5,
         run_ms: 1000,
         history: 1_000_000,
-        in_flight_max: 4096,
+        in_flight: Vec::new(),
     };
 
     /// For a look, and to see that everything still works.
@@ -36,7 +36,7 @@ impl Effort {
         runs: 3,
         run_ms: 100,
         history: 50_000,
-        in_flight_max: 4096,
+        in_flight: Vec::new(),
     };
 
     /// The length of one run.
@@ -46,7 +46,7 @@ impl Effort {
 
     /// The numbers of operations in flight among `levels` that are measured.
     pub(crate) fn levels(&self, levels: &[usize]) -> Vec<usize> {
-        let wanted = |level: &usize| *level <= self.in_flight_max;
+        let wanted = |level: &usize| self.in_flight.is_empty() || self.in_flight.contains(level);
         levels.iter().copied().filter(wanted).collect()
     }
 }

@@ -36,9 +36,9 @@ pub(crate) struct Flags {
     /// Messages of the history that is replayed; 1000000, or 50000 with `--quick`.
     #[arg(long, global = true, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(2..=10_000_000))]
     history: Option<u64>,
-    /// The highest number of operations in flight; 4096 unless set.
-    #[arg(long, global = true, value_name = "COUNT")]
-    in_flight_max: Option<usize>,
+    /// Only these numbers of operations in flight, of 1, 16, 256 and 4096.
+    #[arg(long, global = true, value_name = "COUNT", value_delimiter = ',')]
+    in_flight: Vec<usize>,
 }
 
 /// What else can be measured.
@@ -60,7 +60,7 @@ impl Flags {
             runs: self.runs.map_or(usual.runs, usize::from),
             run_ms: self.run_ms.unwrap_or(usual.run_ms),
             history: self.history.unwrap_or(usual.history),
-            in_flight_max: self.in_flight_max.unwrap_or(usual.in_flight_max),
+            in_flight: self.in_flight.clone(),
         }
     }
 }

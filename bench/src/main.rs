@@ -88,7 +88,7 @@ fn measure(flags: &Flags) -> Result<(), Failure> {
     };
     println!("{}", print::introduction(&report));
     let assignment = Assignment {
-        effort: report.effort,
+        effort: report.effort.clone(),
         dir,
         runtime: tokio::runtime::Runtime::new()?,
         written: Cell::new(0),

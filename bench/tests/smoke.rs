@@ -26,7 +26,7 @@ fn a_short_run_of_all_tables_writes_every_row_and_leaves_nothing_else() {
             "--history",
             "600",
         ])
-        .args(["--in-flight-max", "16", "--out", "copy.json"])
+        .args(["--in-flight", "1,16", "--out", "copy.json"])
         .args(["--only", "memory,durable,request-reply,replay,journal"])
         .output()
         .unwrap();
