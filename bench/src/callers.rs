@@ -31,6 +31,8 @@ pub(crate) struct Run {
     pub(crate) per_second: f64,
     /// `None` where single operations are too short to be timed.
     pub(crate) latencies: Option<Latencies>,
+    /// What one operation took of a processor, where one thread did it all.
+    pub(crate) processor_ns: Option<f64>,
 }
 
 /// Lets every caller call, one task each, until `span` is over and the calls under way have ended.
@@ -67,6 +69,7 @@ pub(crate) async fn run<C: Caller>(callers: Vec<C>, span: Duration) -> Run {
             operations,
             per_second: operations as f64 / stopwatch.elapsed().as_secs_f64(),
             latencies: Some(latencies),
+            processor_ns: None,
         }
     };
     tokio::join!(ending, timer).0

@@ -10,6 +10,7 @@
     reason = "a benchmark talks to the person who started it"
 )]
 
+mod alone;
 mod bare;
 mod callers;
 mod clock;

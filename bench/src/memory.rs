@@ -7,12 +7,13 @@ use refrain_core::limit::REMEMBERED_DEFAULT;
 use refrain_core::{ChannelOptions, MessageId, Name, Processor, RedeliveryPolicy};
 use serde::Serialize;
 
-use crate::clock::Stopwatch;
+use crate::alone::repeat;
 use crate::drive::{BATCH_MESSAGES, Drive, Keep, Sent};
-use crate::effort::{Assignment, Effort};
+use crate::effort::Assignment;
 use crate::exchange::{Begin, CHARGING, Charged, Exchanges};
 use crate::ledger::{Answering, Deposit, Dice, Ledger, Plain, Recorded, Variant, encoded};
-use crate::report::{Bytes as BytesOf, Measured, Row, Table};
+use crate::report::{Bytes as BytesOf, Row, Table};
+use crate::turns::Runs;
 
 /// Messages that are handled before anything is measured.
 const WARM_UP_MESSAGES: usize = 10_000;
@@ -187,19 +188,20 @@ pub(crate) fn measure(assignment: &Assignment) -> Table {
         ("one request and its reply", charging),
         ("the state change alone", Loop::new()),
     ];
-    let mut runs = vec![Vec::new(); rows.len()];
+    let mut runs: Vec<Runs> = rows.iter().map(|_| Runs::default()).collect();
     for _ in 0..assignment.effort.runs {
         for ((_, row), runs) in rows.iter_mut().zip(&mut runs) {
-            runs.push(rate(&assignment.effort, &mut **row));
+            let run = repeat(assignment.effort.run(), || {
+                row.batch();
+                BATCH_MESSAGES as u64
+            });
+            runs.add(&run);
         }
     }
     let table: Vec<Row> = rows
         .iter()
         .zip(runs)
-        .map(|((name, row), runs)| {
-            let measured = Measured::new(runs, None);
-            Row::new(*name, "messages", measured).bytes(row.bytes())
-        })
+        .map(|((name, row), runs)| Row::new(*name, "messages", runs.measured()).bytes(row.bytes()))
         .collect();
     Table {
         name: "memory",
@@ -210,21 +212,8 @@ pub(crate) fn measure(assignment: &Assignment) -> Table {
 }
 
 const NOTES: [&str; 4] = [
-    "The engine is driven directly, in batches of 256: no I/O, no tasks, every entry durable at once.",
+    "The engine is driven directly, in batches of 256: no I/O, no tasks, every entry durable at once. cpu ns: time of a processor.",
     "Each row makes the message and its identity, decides, encodes and applies one event, and makes the entry.",
     "Rows differ from the first one only as they say. Foreign identities (drawn, given) fill a window of 100,000.",
     "A request and its reply are two entries and two calls of user code; bytes are of both.",
 ];
-
-fn rate(effort: &Effort, row: &mut dyn Handles) -> f64 {
-    let stopwatch = Stopwatch::start();
-    let mut messages = 0_u64;
-    loop {
-        row.batch();
-        messages += BATCH_MESSAGES as u64;
-        let elapsed = stopwatch.elapsed();
-        if elapsed >= effort.run() {
-            return messages as f64 / elapsed.as_secs_f64();
-        }
-    }
-}

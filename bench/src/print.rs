@@ -6,12 +6,15 @@ use comfy_table::{CellAlignment, Table as Grid};
 use crate::report::{Measured, Report, Row, Table};
 use crate::stats::Spread;
 
-const HEADER: [&str; 10] = [
+const COLUMNS: usize = 11;
+
+const HEADER: [&str; COLUMNS] = [
     "",
     "in flight",
     "per second",
     "min .. max",
     "ns each",
+    "cpu ns",
     "ratio",
     "min .. max",
     "p50 µs",
@@ -81,13 +84,13 @@ pub(crate) fn table(table: &Table) -> String {
     format!("\n{}\n{grid}\n  {notes}", table.title)
 }
 
-fn cells(row: &Row) -> [String; 10] {
+fn cells(row: &Row) -> [String; COLUMNS] {
     let mut cells = measured(row.name.clone(), &row.measured, None);
     cells[1] = row
         .in_flight
         .map_or_else(String::new, |count| count.to_string());
     if let Some(bytes) = row.bytes {
-        cells[9] = format!(
+        cells[10] = format!(
             "{:.0}/{:.0} = {:.1}",
             bytes.stored, bytes.message, bytes.amplification
         );
@@ -95,20 +98,23 @@ fn cells(row: &Row) -> [String; 10] {
     cells
 }
 
-fn measured(name: String, measured: &Measured, ratio: Option<Spread>) -> [String; 10] {
+fn measured(name: String, measured: &Measured, ratio: Option<Spread>) -> [String; COLUMNS] {
     let rate = measured.per_second;
-    let mut cells = [const { String::new() }; 10];
+    let mut cells = [const { String::new() }; COLUMNS];
     cells[0] = name;
     cells[2] = count(rate.median);
     cells[3] = format!("{} .. {}", count(rate.min), count(rate.max));
     cells[4] = nanos(1e9 / rate.median);
+    if let Some(processor) = measured.processor_ns {
+        cells[5] = nanos(processor.median);
+    }
     if let Some(ratio) = ratio {
-        cells[5] = format!("{:.2}", ratio.median);
-        cells[6] = format!("{:.2} .. {:.2}", ratio.min, ratio.max);
+        cells[6] = format!("{:.2}", ratio.median);
+        cells[7] = format!("{:.2} .. {:.2}", ratio.min, ratio.max);
     }
     if let Some(latency) = measured.latency {
-        cells[7] = format!("{:.0}", latency.p50_us);
-        cells[8] = format!("{:.0}", latency.p99_us);
+        cells[8] = format!("{:.0}", latency.p50_us);
+        cells[9] = format!("{:.0}", latency.p99_us);
     }
     cells
 }

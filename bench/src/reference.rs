@@ -99,6 +99,7 @@ fn lead(file: &mut BareFile, load: &Load, span: Duration) -> Run {
         operations,
         per_second: operations as f64 / whole.elapsed().as_secs_f64(),
         latencies: Some(latencies),
+        processor_ns: None,
     }
 }
 

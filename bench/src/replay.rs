@@ -10,8 +10,8 @@ use refrain_core::port::journal::{Batch, Chunk, Journal};
 use refrain_core::{Name, Position, Processor, Remember, Replay};
 use refrain_journal::FileJournal;
 
+use crate::alone::repeat;
 use crate::callers::Run;
-use crate::clock::Stopwatch;
 use crate::drive::{BATCH_MESSAGES, Drive, Keep, Sent};
 use crate::effort::{Assignment, Failure};
 use crate::exchange::Exchanges;
@@ -91,7 +91,7 @@ pub(crate) fn measure(assignment: &Assignment) -> Result<Table, Failure> {
 const NOTES: [&str; 4] = [
     "All entries of one stream, from the first: decoded, checked, folded into the ledger of the engine, events applied. One thread.",
     "ledger: one event an entry, foreign identities. exchanges: a message with a request and its reply, two entries.",
-    "From files: written before, so from the page cache, through the journal's cursor; read alone hands entries out and looks at none.",
+    "From files: written before, so from the page cache, through the journal's cursor, whose thread checks them; read alone looks at none.",
     "scan: the same bytes without anything between them, word by word, from memory or through a buffer of 1 MiB.",
 ];
 
@@ -102,7 +102,7 @@ fn in_memory<P: Processor>(
     initial: fn() -> P,
 ) -> Vec<Row> {
     let replays: Side<'_> = Box::new(|span| {
-        repeat(span, history.entries, || {
+        all_again(span, history, || {
             let mut replay = Replay::new(initial(), Remember::default());
             for chunk in &history.chunks {
                 replay_chunk(&mut replay, chunk);
@@ -111,7 +111,7 @@ fn in_memory<P: Processor>(
         })
     });
     let scans: Side<'_> = Box::new(|span| {
-        repeat(span, history.entries, || {
+        all_again(span, history, || {
             _ = std::hint::black_box(sum(std::hint::black_box(&history.flat)));
         })
     });
@@ -147,14 +147,14 @@ fn in_files<P: Processor>(
             .expect("the journal can be read");
     };
     let reads: Side<'_> = Box::new(|span| {
-        repeat(span, history.entries, || {
+        all_again(span, history, || {
             let mut last = None;
             read(&mut |chunk| last = Some(chunk.last().get()));
             assert_eq!(last, Some(history.entries), "all is read");
         })
     });
     let replays: Side<'_> = Box::new(|span| {
-        repeat(span, history.entries, || {
+        all_again(span, history, || {
             let mut replay = Replay::new(initial(), Remember::default());
             read(&mut |chunk| replay_chunk(&mut replay, chunk));
             assert_eq!(replay.next().get() - 1, history.entries, "all is replayed");
@@ -164,7 +164,7 @@ fn in_files<P: Processor>(
         let flat = flat.clone();
         Box::new(move |span| {
             let scan = || _ = std::hint::black_box(scan_file(&flat).expect("the file is there"));
-            repeat(span, history.entries, scan)
+            all_again(span, history, scan)
         })
     };
     let rows = [("read alone", reads), ("replayed", replays)];
@@ -180,22 +180,11 @@ fn in_files<P: Processor>(
     Ok(rows.map(measure).into())
 }
 
-/// Does it again until `span` is over, each time for so many entries.
-fn repeat(span: Duration, entries: u64, mut all: impl FnMut()) -> Run {
-    let stopwatch = Stopwatch::start();
-    let mut operations = 0;
-    loop {
+fn all_again(span: Duration, history: &History, mut all: impl FnMut()) -> Run {
+    repeat(span, || {
         all();
-        operations += entries;
-        let elapsed = stopwatch.elapsed();
-        if elapsed >= span {
-            return Run {
-                operations,
-                per_second: operations as f64 / elapsed.as_secs_f64(),
-                latencies: None,
-            };
-        }
-    }
+        history.entries
+    })
 }
 
 fn replay_chunk<P: Processor>(replay: &mut Replay<P>, chunk: &Chunk) {

@@ -47,6 +47,8 @@ pub(crate) struct Measured {
     pub(crate) per_second: Spread,
     /// Each run, in the order they were made.
     pub(crate) runs: Vec<f64>,
+    /// What one operation took of a processor, where one thread did it all.
+    pub(crate) processor_ns: Option<Spread>,
     /// Of all runs together; `None` where single operations are too short to be timed.
     pub(crate) latency: Option<Percentiles>,
 }
@@ -77,16 +79,6 @@ impl Bytes {
             message,
             stored,
             amplification: stored / message,
-        }
-    }
-}
-
-impl Measured {
-    pub(crate) fn new(runs: Vec<f64>, latency: Option<Percentiles>) -> Measured {
-        Measured {
-            per_second: Spread::of(&runs),
-            runs,
-            latency,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::callers::Run;
 use crate::effort::Effort;
 use crate::report::{Measured, Row};
-use crate::stats::Latencies;
+use crate::stats::{Latencies, Spread};
 
 /// Makes one run of the given length.
 pub(crate) type Side<'a> = Box<dyn FnMut(Duration) -> Run + 'a>;
@@ -37,15 +37,18 @@ pub(crate) fn row(
     )
 }
 
+/// The runs of one side.
 #[derive(Debug, Default)]
-struct Runs {
+pub(crate) struct Runs {
     rates: Vec<f64>,
+    processor_ns: Vec<f64>,
     latencies: Option<Latencies>,
 }
 
 impl Runs {
-    fn add(&mut self, run: &Run) {
+    pub(crate) fn add(&mut self, run: &Run) {
         self.rates.push(run.per_second);
+        self.processor_ns.extend(run.processor_ns);
         match (&mut self.latencies, &run.latencies) {
             (Some(all), Some(latencies)) => all.add(latencies),
             (all, Some(latencies)) => *all = Some(latencies.clone()),
@@ -53,8 +56,15 @@ impl Runs {
         }
     }
 
-    fn measured(self) -> Measured {
-        let latency = self.latencies.map(|latencies| latencies.percentiles());
-        Measured::new(self.rates, latency)
+    /// # Panics
+    /// When there is none.
+    pub(crate) fn measured(self) -> Measured {
+        let processor_ns = &self.processor_ns;
+        Measured {
+            per_second: Spread::of(&self.rates),
+            processor_ns: (!processor_ns.is_empty()).then(|| Spread::of(processor_ns)),
+            latency: self.latencies.map(|latencies| latencies.percentiles()),
+            runs: self.rates,
+        }
     }
 }
