@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::effort::Effort;
+use crate::print::Style;
 
 /// Measures Refrain against references of the same run, prints tables, and writes them as JSON.
 ///
 /// Without a command: what one processor does in memory and durably. A full run takes about five
-/// minutes and writes some tens of gigabytes, of which at most four are on the disk at a time.
+/// minutes. It writes as fast as the disk takes it: of the order of ten gigabytes, and of those at
+/// most a few at a time.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 pub(crate) struct Flags {
@@ -24,6 +26,9 @@ pub(crate) struct Flags {
     /// Where to write; a new directory below the current one unless set. Everything is removed again.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+    /// How to print tables.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub(crate) style: Style,
     /// Also writes the JSON to this file, besides `bench/results`.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

@@ -96,7 +96,7 @@ fn measure(flags: &Flags) -> Result<(), Failure> {
     };
     for (_, workload) in workloads {
         let table = workload(&assignment)?;
-        println!("{}", print::table(&table));
+        println!("{}", print::table(&table, flags.style));
         report.tables.push(table);
     }
     report.seconds = stopwatch.elapsed().as_secs_f64();

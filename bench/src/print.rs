@@ -1,6 +1,6 @@
 //! A report as a person reads it.
 
-use comfy_table::presets::UTF8_BORDERS_ONLY;
+use comfy_table::presets::{ASCII_MARKDOWN, UTF8_BORDERS_ONLY};
 use comfy_table::{CellAlignment, Table as Grid};
 
 use crate::report::{Measured, Report, Row, Table};
@@ -48,9 +48,18 @@ pub(crate) fn introduction(report: &Report) -> String {
     text
 }
 
+/// How tables are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Style {
+    /// For a terminal.
+    Text,
+    /// For a page.
+    Markdown,
+}
+
 /// One table with its notes. Below each row stand its references; a reference's ratio is the row's
 /// rate over its own.
-pub(crate) fn table(table: &Table) -> String {
+pub(crate) fn table(table: &Table, style: Style) -> String {
     let mut lines = vec![HEADER.map(str::to_owned)];
     for row in &table.rows {
         lines.push(cells(row));
@@ -68,7 +77,10 @@ pub(crate) fn table(table: &Table) -> String {
     let is_used = |column: &usize| lines.iter().skip(1).any(|line| !line[*column].is_empty());
     let used: Vec<usize> = (0..HEADER.len()).filter(is_used).collect();
     let mut grid = Grid::new();
-    grid.load_style(UTF8_BORDERS_ONLY);
+    grid.load_style(match style {
+        Style::Text => UTF8_BORDERS_ONLY,
+        Style::Markdown => ASCII_MARKDOWN,
+    });
     for (number, line) in lines.iter().enumerate() {
         let line: Vec<&String> = used.iter().map(|column| &line[*column]).collect();
         if number == 0 {
