@@ -381,7 +381,7 @@ where
             control_sender: control_sender.clone(),
         };
         let (stage_teller, stage) = StageTeller::new();
-        let progress = Arc::new(Progress::new(name.clone(), common.signals.clone()));
+        let progress = Arc::new(Progress::new(name.clone(), &common.signals));
         let handle = Handle::<P>::new(Shared {
             name: name.clone(),
             work: work_sender,
