@@ -4,6 +4,7 @@
 mod builder;
 mod clock;
 mod driver;
+pub mod entry;
 mod error;
 mod handle;
 mod history;
@@ -25,14 +26,15 @@ pub use history::History;
 pub use never::Never;
 pub use progress::RecoveryStatus;
 pub use recover::RecoverError;
+pub use refrain_core::port;
 pub use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
 pub use refrain_core::port::journal::Journal;
 pub use refrain_core::port::snapshots::Snapshots;
 pub use refrain_core::{
     Activation, AskError, ChannelKind, ChannelOptions, ChannelState, ChannelStatus, Channels,
-    Delay, Encoded, Encoding, InDoubt, Key, MessageId, Name, OneWay, Order, Outbox, Outcome,
-    Position, Processor, Recording, RedeliveryPolicy, Remember, RequestReply, Settlement,
-    SideEffects, StopReason, Timer, Timestamp, UpcastError,
+    CodecError, Delay, Encoded, Encoding, InDoubt, Key, MessageId, Name, NameError, OneWay, Order,
+    Outbox, Outcome, Position, Processor, Recording, RedeliveryPolicy, Remember, RequestReply,
+    Settlement, SideEffects, StopReason, Timer, Timestamp, UpcastError,
 };
 pub use refrain_journal::{
     AppendFault, FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal,
