@@ -3,16 +3,20 @@
 
 mod builder;
 mod clock;
+mod description;
 mod driver;
+pub mod entry;
 mod error;
 mod handle;
 mod history;
+mod lead;
 mod never;
 mod processor_destination;
 mod progress;
 mod recover;
 mod relay;
 mod runtime;
+mod service_destination;
 mod signal;
 mod snapshot_policy;
 mod stage;
@@ -25,14 +29,15 @@ pub use history::History;
 pub use never::Never;
 pub use progress::RecoveryStatus;
 pub use recover::RecoverError;
+pub use refrain_core::port;
 pub use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
 pub use refrain_core::port::journal::Journal;
 pub use refrain_core::port::snapshots::Snapshots;
 pub use refrain_core::{
     Activation, AskError, ChannelKind, ChannelOptions, ChannelState, ChannelStatus, Channels,
-    Delay, Encoded, Encoding, InDoubt, Key, MessageId, Name, OneWay, Order, Outbox, Outcome,
-    Position, Processor, Recording, RedeliveryPolicy, Remember, RequestReply, Settlement,
-    SideEffects, StopReason, Timer, Timestamp, UpcastError,
+    CodecError, Delay, Encoded, Encoding, InDoubt, Key, MessageId, Name, NameError, OneWay, Order,
+    Outbox, Outcome, Position, Processor, Recording, RedeliveryPolicy, Remember, RequestReply,
+    Settlement, SideEffects, StopReason, Timer, Timestamp, UpcastError,
 };
 pub use refrain_journal::{
     AppendFault, FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal,
@@ -40,6 +45,7 @@ pub use refrain_journal::{
 };
 pub use relay::Relay;
 pub use runtime::Refrain;
+pub use service_destination::ServiceDestination;
 pub use signal::{Signal, Subscription};
 pub use snapshot_policy::SnapshotPolicy;
 pub use state_digest::StateDigest;

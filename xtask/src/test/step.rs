@@ -122,7 +122,7 @@ pub(super) fn all(project: &Project) -> Vec<Step> {
         step(
             "drill",
             call(
-                "run --release --package orders -- drill --orders 300 --kills 4 --json",
+                "run --package orders -- drill --orders 300 --kills 4 --json",
                 Judge::Drill,
             ),
         ),

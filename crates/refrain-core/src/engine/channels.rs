@@ -50,11 +50,7 @@ impl<P: Processor> Engine<P> {
             .collect();
         lane.activity = Activity::Active;
         if lane.kind != ChannelKind::Timer {
-            lane.due = lane
-                .due
-                .iter()
-                .map(|(due, number)| (*due.min(&moment.now), *number))
-                .collect();
+            lane.due.hasten(moment.now);
         }
         let gate = self.record(moment.now, channel, by, Move::Delivering);
         for (number, key) in parked {

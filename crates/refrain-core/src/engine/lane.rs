@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use super::due::Due;
 use crate::channel::{ChannelKind, ChannelOptions, Order};
 use crate::entry::StopReason;
 use crate::id::Position;
@@ -25,7 +26,7 @@ pub(super) struct Lane {
     /// with the position that must be durable before.
     pub(super) fresh: BTreeMap<u64, Position>,
     /// Redeliveries, timers and deliveries in doubt, by the time they are due.
-    pub(super) due: BTreeSet<(Timestamp, u64)>,
+    pub(super) due: Due,
     /// Deliveries whose next attempt is recorded, in an entry that is not durable yet.
     pub(super) announced: BTreeSet<u64>,
     /// Attempts under way.
@@ -41,7 +42,6 @@ pub(super) struct Lane {
     /// The highest number that a durable entry mentions.
     pub(super) durable_highest: u64,
     pub(super) loading: Loading,
-    pub(super) last_failure: StopReason,
     pub(super) counts: Counts,
 }
 
@@ -100,7 +100,7 @@ impl Lane {
             options,
             activity: Activity::Active,
             fresh: BTreeMap::new(),
-            due: BTreeSet::new(),
+            due: Due::default(),
             announced: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             resting: BTreeSet::new(),
@@ -109,7 +109,6 @@ impl Lane {
             recording: 0,
             durable_highest: 0,
             loading: Loading::Idle,
-            last_failure: StopReason::NotResponding,
             counts: Counts::default(),
         }
     }
@@ -175,13 +174,11 @@ impl Lane {
 
     /// What is due first; in strict order only the first open delivery counts.
     fn first_due(&self, channel: &Channel) -> Option<(Timestamp, u64)> {
-        if self.is_strict() {
-            let first = channel.first_open()?;
-            self.due.iter().find(|(_, number)| *number == first)
-        } else {
-            self.due.first()
+        if !self.is_strict() {
+            return self.due.first();
         }
-        .copied()
+        let first = channel.first_open()?;
+        Some((self.due.time_of(first)?, first))
     }
 
     /// When this lane next has something to do, given that nothing else happens.
@@ -217,7 +214,7 @@ impl Lane {
     /// Takes a number out of wherever it waits to be attempted.
     pub(super) fn remove(&mut self, number: u64) {
         self.fresh.remove(&number);
-        self.due.retain(|(_, waiting)| *waiting != number);
+        self.due.remove(number);
         self.announced.remove(&number);
         self.resting.remove(&number);
     }

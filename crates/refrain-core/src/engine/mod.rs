@@ -11,6 +11,7 @@
 mod begin;
 mod channels;
 mod commit;
+mod due;
 mod input;
 mod lane;
 mod message;

@@ -10,7 +10,7 @@ use super::release::Release;
 use super::{Engine, Moment, Signal, bounded, panic_text};
 use crate::cause::{Cause, DeliveryId, OutcomeCause};
 use crate::channel::{Came, ChannelKind, Unreadable};
-use crate::entry::{Actor, Move, RecordedMessage, StepVerdict, StopReason};
+use crate::entry::{Actor, Move, RecordedMessage, StepVerdict};
 use crate::ledger::Open;
 use crate::limit::PANICS_MAX;
 use crate::outbox::Chance;
@@ -65,27 +65,25 @@ impl<P: Processor> Engine<P> {
     /// One way: a confirmation is recorded with others of its batch, a failure at once.
     fn one_way(&mut self, moment: Moment, delivery: DeliveryId, attempt: u32, ended: Attempted) {
         let DeliveryId { channel, number } = delivery;
-        let (text, reason, retry_after) = match ended {
+        let failure = match ended {
             Attempted::Replied(_) => {
                 let lane = &mut self.lanes[usize::from(channel)];
                 lane.remove(number);
                 lane.confirmed.insert(number);
                 return;
             }
-            Attempted::Failed(Failure { error, retry_after }) => {
-                (bounded(&error), StopReason::Failing, retry_after)
-            }
-            Attempted::NotResponding => {
-                ("not responding".to_owned(), StopReason::NotResponding, None)
-            }
+            Attempted::Failed(failure) => Some(failure),
+            Attempted::NotResponding => None,
         };
+        let error = failure.as_ref().map(|failure| bounded(&failure.error));
         let failed = Move::Failed {
             number,
             attempt,
-            error: &text,
+            error: error.as_deref(),
         };
         self.record(moment.now, channel, Actor::Policy, failed);
-        self.after_failure(moment, delivery, reason, retry_after);
+        let retry_after = failure.and_then(|failure| failure.retry_after);
+        self.after_failure(moment, delivery, retry_after);
     }
 
     /// Records confirmations of one-way deliveries.
@@ -125,14 +123,12 @@ impl<P: Processor> Engine<P> {
         &mut self,
         moment: Moment,
         delivery: DeliveryId,
-        reason: StopReason,
         retry_after: Option<Duration>,
     ) {
         let DeliveryId { channel, number } = delivery;
         self.recorded(channel, number);
         let place = usize::from(channel);
         let lane = &mut self.lanes[place];
-        lane.last_failure = reason;
         lane.remove(number);
         let Some(open) = self.ledger.channels[place].open.get(&number) else {
             // In doubt: it keeps nobody waiting.
@@ -150,7 +146,7 @@ impl<P: Processor> Engine<P> {
         }
         let delay = lane.delay(open.progress.tries, moment.seed, number);
         let delay = delay.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX));
-        lane.due.insert((moment.now + delay, number));
+        lane.due.set(number, moment.now + delay);
     }
 
     /// Calls the handler with an outcome and records all that it leads to as one step.
@@ -163,6 +159,9 @@ impl<P: Processor> Engine<P> {
         ended: Attempted,
     ) {
         let mut ended = ended;
+        if let Attempted::Failed(failure) = &mut ended {
+            failure.error = bounded(&failure.error);
+        }
         let mut handled = self.handle(moment, delivery, open, &ended);
         if let Handled::ReplyUnreadable(error) = handled {
             ended = Attempted::Failed(Failure {
@@ -172,24 +171,14 @@ impl<P: Processor> Engine<P> {
             handled = self.handle(moment, delivery, open, &ended);
         }
         let failures = open.progress.failure_count + 1;
-        let (what, bytes, reason, retry_after) = match &ended {
-            Attempted::Replied(reply) => {
-                let replies = open.progress.reply_count + 1;
-                let what = OutcomeCause::Reply(replies);
-                (what, &reply[..], StopReason::Failing, None)
+        let replies = open.progress.reply_count + 1;
+        let (what, bytes, retry_after) = match &ended {
+            Attempted::Replied(reply) => (OutcomeCause::Reply(replies), &reply[..], None),
+            Attempted::Failed(failure) => {
+                let what = OutcomeCause::Failure(failures);
+                (what, failure.error.as_bytes(), failure.retry_after)
             }
-            Attempted::Failed(failure) => (
-                OutcomeCause::Failure(failures),
-                failure.error.as_bytes(),
-                StopReason::Failing,
-                failure.retry_after,
-            ),
-            Attempted::NotResponding => (
-                OutcomeCause::NotResponding(failures),
-                &[][..],
-                StopReason::NotResponding,
-                None,
-            ),
+            Attempted::NotResponding => (OutcomeCause::NotResponding(failures), &[][..], None),
         };
         let cause = Cause::Outcome {
             delivery,
@@ -218,7 +207,7 @@ impl<P: Processor> Engine<P> {
                 self.lanes[usize::from(delivery.channel)].remove(delivery.number);
                 self.after_settlement(moment, delivery.channel, delivery.number, open.order_key);
             }
-            Ok(_) => self.after_failure(moment, delivery, reason, retry_after),
+            Ok(_) => self.after_failure(moment, delivery, retry_after),
             Err(CommitError::Invalid(text)) => self.park_outcome(moment, cause, bytes, &text),
             Err(CommitError::Spoiled(text)) => {
                 let by = SpoiledBy::Outcome {

@@ -39,7 +39,7 @@ impl<P: Processor> Engine<P> {
             let (recorded, lane) = (&self.ledger.channels[place], &mut self.lanes[place]);
             match lane.ready(recorded, self.durable, moment.now) {
                 Some(Ready::Due(number)) => {
-                    lane.due.retain(|(_, waiting)| *waiting != number);
+                    lane.due.remove(number);
                     self.on_due(moment, channel, number);
                 }
                 Some(Ready::Fresh(number)) => {
@@ -65,8 +65,9 @@ impl<P: Processor> Engine<P> {
             && self.durable >= Some(*first.get())
         {
             let number = first.remove_entry().0;
-            let due = recorded.open.get(&number).and_then(|open| open.due);
-            lane.due.extend(due.map(|due| (due, number)));
+            if let Some(due) = recorded.open.get(&number).and_then(|open| open.due) {
+                lane.due.set(number, due);
+            }
         }
     }
 
@@ -98,7 +99,7 @@ impl<P: Processor> Engine<P> {
             (_, None) => may_have_been_sent.then_some(moment.now),
         };
         match due {
-            Some(due) => _ = lane.due.insert((due, number)),
+            Some(due) => lane.due.set(number, due),
             None => _ = lane.fresh.insert(number, gate),
         }
     }
@@ -158,15 +159,16 @@ impl<P: Processor> Engine<P> {
 
     /// A delivery failed as often as one activation allows: the channel restarts later, or stops.
     fn on_used_up(&mut self, moment: Moment, channel: u16, number: u64) {
-        let lane = &mut self.lanes[usize::from(channel)];
-        lane.due.insert((moment.now, number));
+        let place = usize::from(channel);
+        let (recorded, lane) = (&self.ledger.channels[place], &mut self.lanes[place]);
+        lane.due.set(number, moment.now);
         let redelivery = &lane.options.redelivery;
-        if self.ledger.channels[usize::from(channel)].restarts < redelivery.restart_max {
+        if recorded.restarts < redelivery.restart_max {
             lane.activity = Activity::RestartingUntil(moment.now + redelivery.restart_delay);
             let what = Move::Restarting { number };
             self.record(moment.now, channel, Actor::Policy, what);
         } else {
-            let reason = lane.last_failure;
+            let reason = recorded.last_failure;
             self.stop(moment, channel, number, reason);
         }
     }
@@ -214,7 +216,7 @@ impl<P: Processor> Engine<P> {
         if lane.activity == Activity::Active {
             self.start(moment, channel, number, attempt);
         } else {
-            lane.due.insert((moment.now, number));
+            lane.due.set(number, moment.now);
         }
     }
 

@@ -38,8 +38,8 @@ pub enum Move<'a> {
         number: u64,
         /// The attempt that failed.
         attempt: u32,
-        /// What the destination said, or that it said nothing.
-        error: &'a str,
+        /// What the destination said; `None` when nothing was heard of it.
+        error: Option<&'a str>,
     },
     /// A delivery is about to be attempted: again, or for the first time although it lies far beyond
     /// what is recorded of others. Durable before the attempt starts.
@@ -153,7 +153,10 @@ impl<'a> ChannelMoved<'a> {
                 put_u8(into, FAILED);
                 put_u64(into, *number);
                 put_u32(into, *attempt);
-                put_bytes(into, error.as_bytes());
+                put_u8(into, error.is_some().into());
+                if let Some(error) = error {
+                    put_bytes(into, error.as_bytes());
+                }
             }
             Move::Redelivering { number, attempt } => {
                 put_u8(into, REDELIVERING);
@@ -224,7 +227,11 @@ impl<'a> Move<'a> {
             FAILED => Move::Failed {
                 number: reader.u64()?,
                 attempt: reader.u32()?,
-                error: reader.text()?,
+                error: match reader.u8()? {
+                    0 => None,
+                    1 => Some(reader.text()?),
+                    tag => return Err(reader.unknown(tag.into())),
+                },
             },
             REDELIVERING => Move::Redelivering {
                 number: reader.u64()?,

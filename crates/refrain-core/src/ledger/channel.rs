@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use super::backlog::Backlog;
-use super::open::{Counts, Open, Progress, SetAside};
+use super::open::{Failure, Open, Progress, SetAside};
 use crate::cause::Cause;
 use crate::codec::Encoding;
 use crate::entry::{Envelope, FormatError, InDoubt, Step, StopReason};
@@ -47,6 +47,8 @@ pub(crate) struct Channel {
     /// Activations that were used up since the last success.
     pub(crate) restarts: u32,
     pub(crate) status: Status,
+    /// Why the last failure was one.
+    pub(crate) last_failure: StopReason,
     /// The destination that the channel was redirected to, if it was.
     pub(crate) destination: Option<Name>,
 }
@@ -75,6 +77,7 @@ impl Channel {
             backlog: None,
             restarts: 0,
             status: Status::Active,
+            last_failure: StopReason::NotResponding,
             destination: None,
         }
     }
@@ -371,15 +374,24 @@ impl Channel {
         }
     }
 
+    /// An attempt failed, or its reply was not accepted.
+    pub(crate) fn fail(&mut self, number: u64, attempt: u32, failure: Failure, time: Timestamp) {
+        if let Some(progress) = self.progress(number) {
+            progress.fail(attempt, failure, time);
+            self.last_failure = match failure {
+                Failure::Silence => StopReason::NotResponding,
+                Failure::Said | Failure::Reply => StopReason::Failing,
+            };
+        }
+    }
+
     /// What a step says of the delivery that it settles.
     pub(crate) fn settle_by(&mut self, number: u64, settlement: Settlement, step: &Step<'_>) {
         match settlement {
             Settlement::Confirm => self.settle(number),
             Settlement::Redeliver => {
-                if let Cause::Outcome { attempt, what, .. } = step.cause
-                    && let Some(progress) = self.progress(number)
-                {
-                    progress.fail(attempt, Counts::of(what), step.time);
+                if let Cause::Outcome { attempt, what, .. } = step.cause {
+                    self.fail(number, attempt, Failure::of(what), step.time);
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::entry::{Begun, ChannelMoved, DeclaredChannel, FormatError, Move, Step
 use crate::id::{Epoch, Name, Position};
 use crate::time::Timestamp;
 
-use open::Counts;
+use open::Failure;
 
 pub(crate) use channel::{Channel, Room, STRICT, Status};
 pub use inbox::Remember;
@@ -168,11 +168,12 @@ impl Ledger {
                 }
             }
             Move::Failed {
-                number, attempt, ..
+                number,
+                attempt,
+                error,
             } => {
-                if let Some(progress) = channel.progress(*number) {
-                    progress.fail(*attempt, Counts::AsFailure, moved.time);
-                }
+                let failure = error.map_or(Failure::Silence, |_| Failure::Said);
+                channel.fail(*number, *attempt, failure, moved.time);
             }
             Move::Redelivering { number, attempt } => {
                 if let Some(progress) = channel.progress(*number) {

@@ -57,13 +57,13 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// An attempt failed, or its reply was not accepted.
-    pub(super) fn fail(&mut self, attempt: u32, counts: Counts, time: Timestamp) {
+    pub(super) fn fail(&mut self, attempt: u32, failure: Failure, time: Timestamp) {
         self.attempt = self.attempt.max(attempt);
         self.failed_at = Some(time);
         self.tries += 1;
-        match counts {
-            Counts::AsFailure => self.failure_count += 1,
-            Counts::AsReply => self.reply_count += 1,
+        match failure {
+            Failure::Said | Failure::Silence => self.failure_count += 1,
+            Failure::Reply => self.reply_count += 1,
         }
     }
 
@@ -72,10 +72,11 @@ impl Progress {
         self.failed_at = None;
     }
 
-    /// The outcome of an attempt could not be handled.
+    /// The outcome of an attempt could not be handled. What is in doubt stays in doubt: it belongs
+    /// to another destination.
     pub(super) fn park(&mut self, attempt: u32) {
         self.attempt = self.attempt.max(attempt);
-        self.set_aside = Some(SetAside::Parked);
+        self.set_aside.get_or_insert(SetAside::Parked);
     }
 
     pub(super) fn release(&mut self) {
@@ -95,18 +96,23 @@ pub(crate) enum SetAside {
     InDoubt,
 }
 
-/// Whether a redelivery is due to a failure outcome, or to a reply that was not accepted.
+/// Why a delivery is to be attempted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Counts {
-    AsFailure,
-    AsReply,
+pub(crate) enum Failure {
+    /// The destination said that it failed.
+    Said,
+    /// Nothing was heard of it.
+    Silence,
+    /// The processor did not accept its reply.
+    Reply,
 }
 
-impl Counts {
-    pub(super) fn of(what: OutcomeCause) -> Counts {
+impl Failure {
+    pub(super) fn of(what: OutcomeCause) -> Failure {
         match what {
-            OutcomeCause::Reply(_) => Counts::AsReply,
-            OutcomeCause::Failure(_) | OutcomeCause::NotResponding(_) => Counts::AsFailure,
+            OutcomeCause::Reply(_) => Failure::Reply,
+            OutcomeCause::Failure(_) => Failure::Said,
+            OutcomeCause::NotResponding(_) => Failure::Silence,
         }
     }
 }

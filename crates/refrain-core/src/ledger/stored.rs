@@ -59,6 +59,7 @@ impl Channel {
         put_u64(into, self.doubtful_up_to);
         put_u32(into, self.restarts);
         put_status(into, self.status);
+        put_u8(into, reason_tag(self.last_failure));
         put_option(into, self.destination.as_ref(), |into, name| {
             put_bytes(into, name.as_str().as_bytes());
         });
@@ -79,6 +80,8 @@ impl Channel {
         channel.doubtful_up_to = reader.u64()?;
         channel.restarts = reader.u32()?;
         channel.status = status(reader)?;
+        let last_failure = reader.u8()?;
+        channel.last_failure = StopReason::from_tag(last_failure, reader)?;
         channel.destination = option(reader, name)?;
         for _ in 0..reader.u64()? {
             let number = reader.u64()?;
