@@ -120,7 +120,7 @@ impl History {
             initial,
             remember: Remember::default(),
         };
-        let progress = Progress::new(name.clone(), Signals::new());
+        let progress = Progress::new(name.clone(), &Signals::new());
         let clock = Clock::start();
         Ok(source
             .replay(&name, Some(position), &clock, &progress)

@@ -3,17 +3,20 @@
 
 mod builder;
 mod clock;
+mod description;
 mod driver;
 pub mod entry;
 mod error;
 mod handle;
 mod history;
+mod lead;
 mod never;
 mod processor_destination;
 mod progress;
 mod recover;
 mod relay;
 mod runtime;
+mod service_destination;
 mod signal;
 mod snapshot_policy;
 mod stage;
@@ -42,6 +45,7 @@ pub use refrain_journal::{
 };
 pub use relay::Relay;
 pub use runtime::Refrain;
+pub use service_destination::ServiceDestination;
 pub use signal::{Signal, Subscription};
 pub use snapshot_policy::SnapshotPolicy;
 pub use state_digest::StateDigest;

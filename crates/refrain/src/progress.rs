@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use refrain_core::{Name, Position, Timestamp};
 
-use crate::signal::{Signal, Signals};
+use crate::signal::{Signal, Signals, WeakSignals};
 
 /// Time between two signals of one recovery.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ pub struct RecoveryStatus {
 /// The lock is held for a moment, once in a chunk of entries.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    signals: Signals,
+    signals: WeakSignals,
     state: Mutex<State>,
 }
 
@@ -49,7 +49,7 @@ struct State {
 }
 
 impl Progress {
-    pub(crate) fn new(processor: Name, signals: Signals) -> Progress {
+    pub(crate) fn new(processor: Name, signals: &Signals) -> Progress {
         let status = RecoveryStatus {
             processor,
             entries: 0,
@@ -61,7 +61,7 @@ impl Progress {
             snapshot: None,
         };
         Progress {
-            signals,
+            signals: signals.downgrade(),
             state: Mutex::new(State {
                 status,
                 told_at: Timestamp::EPOCH,

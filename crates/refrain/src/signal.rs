@@ -151,6 +151,23 @@ impl Signals {
     pub(crate) fn subscribe(&self) -> Subscription {
         self.shared.subscribe(Arc::downgrade(&self.shared))
     }
+
+    pub(crate) fn downgrade(&self) -> WeakSignals {
+        WeakSignals(Arc::downgrade(&self.shared))
+    }
+}
+
+/// Signals for whatever may outlive the runtime, whose subscribers shall hear its end.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakSignals(Weak<Shared>);
+
+impl WeakSignals {
+    /// Tells nobody, when the runtime is gone.
+    pub(crate) fn tell(&self, signal: Signal) {
+        if let Some(shared) = self.0.upgrade() {
+            Signals { shared }.tell(signal);
+        }
+    }
 }
 
 impl Shared {

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use refrain_core::port::journal::{AppendError, Batch, Disposition};
-use refrain_core::{Engine, Epoch, Moment, Position, Processor, Replay, Writer};
+use refrain_core::{Engine, Entry, Epoch, Moment, Position, Processor, Replay, Writer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Parts;
+use super::{Parts, reading};
 use crate::clock::Clock;
 use crate::error::chain;
 use crate::recover::RecoverError;
@@ -42,22 +42,32 @@ where
     P: Processor + Clone + Serialize + DeserializeOwned + Sync,
 {
     let stream = &parts.settings.name;
+    let writer = writer();
     let mut patience = Patience::new(parts);
     let mut conflicts = 0;
+    // Where a beginning of this writer may or may not be.
+    let mut in_doubt = None;
     loop {
         let replay = replay(parts, &mut patience).await?;
-        if let (Some(mine), Some(epoch)) = (mine, replay.epoch())
-            && epoch > mine
+        if let (Some(known), Some(epoch)) = (mine, replay.epoch())
+            && epoch > known
         {
-            let stream = stream.clone();
-            return Err(RecoverError::Overtaken { stream, epoch });
+            match in_doubt {
+                Some(at) if began_at(parts, at, &writer, &mut patience).await? => {
+                    mine = Some(epoch);
+                }
+                Some(_) | None => {
+                    let stream = stream.clone();
+                    return Err(RecoverError::Overtaken { stream, epoch });
+                }
+            }
         }
         let clock = parts.clock.not_before(replay.time());
         let moment = Moment {
             now: clock.now(),
             seed: rand::random(),
         };
-        let mut engine = Engine::begin(replay, parts.settings.clone(), &writer(), moment);
+        let mut engine = Engine::begin(replay, parts.settings.clone(), &writer, moment);
         let (at, batch) = engine
             .take_batch(moment.now)
             .expect("an engine begins with an entry");
@@ -73,10 +83,7 @@ where
             Err(cause) => cause,
         };
         match &cause {
-            AppendError::Unknown { .. } => {
-                // If it did happen, the epoch that is found is this one's.
-                mine = mine.map(|_| engine.epoch());
-            }
+            AppendError::Unknown { .. } => in_doubt = Some(at),
             AppendError::Fenced { .. } if conflicts < CONFLICTS_MAX => conflicts += 1,
             AppendError::Fenced { .. } | AppendError::Rejected { .. } | _ => {
                 let stream = stream.clone();
@@ -131,6 +138,36 @@ async fn append<P: Processor>(
             }
             appended => return Ok(appended),
         }
+    }
+}
+
+/// Whether the entry at `at` is a beginning of this very writer, which it was not told of.
+async fn began_at<P>(
+    parts: &Parts<P>,
+    at: Position,
+    writer: &Writer,
+    patience: &mut Patience<'_, P>,
+) -> Result<bool, RecoverError>
+where
+    P: Processor + Clone + Serialize + DeserializeOwned + Sync,
+{
+    let stream = &parts.settings.name;
+    loop {
+        let cause = match reading::first_chunk(&*parts.source.journal, stream, at).await {
+            Ok(chunk) => {
+                let entry = chunk.and_then(|chunk| chunk.entry(at));
+                let entry = entry.as_deref().map(Entry::decode);
+                return Ok(
+                    matches!(entry, Some(Ok(Entry::Begun(begun))) if begun.writer == writer.id),
+                );
+            }
+            Err(cause) => cause,
+        };
+        if cause.disposition() != Disposition::Again {
+            let stream = stream.clone();
+            return Err(RecoverError::Read { stream, cause });
+        }
+        patience.wait(&chain(&cause)).await?;
     }
 }
 

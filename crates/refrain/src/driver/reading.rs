@@ -32,7 +32,8 @@ pub(super) async fn chunk(
     }
 }
 
-async fn first_chunk(
+/// As [`chunk`], but a journal that cannot be reached is an error.
+pub(super) async fn first_chunk(
     journal: &dyn Journal,
     stream: &Name,
     from: Position,

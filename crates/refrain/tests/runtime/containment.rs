@@ -194,9 +194,7 @@ async fn handler_that_panics_parks_the_delivery_visibly_and_others_go_on() {
     handle.deliver("questions").await.unwrap();
     desk.questions.call(2).await;
     desk.questions.idle().await;
-    while handle.channels().await.unwrap()[0].pending > 0 {
-        tokio::task::yield_now().await;
-    }
+    crate::desk::settled(&refrain, "questions").await;
     assert_eq!(handle.query(|desk| desk.answered[&1]).await.unwrap(), 1);
 }
 

@@ -1,6 +1,7 @@
 //! A processor with a channel of each kind, and a world of scripted destinations round it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use refrain::{
@@ -9,6 +10,8 @@ use refrain::{
 };
 use refrain_testkit::{Act, ScriptedDestination};
 use serde::{Deserialize, Serialize};
+
+use crate::waiting::pass;
 
 pub(crate) const QUESTIONS: RequestReply<Desk, u64, u64> =
     RequestReply::new("questions", Desk::on_answer);
@@ -158,9 +161,13 @@ pub(crate) async fn channel(refrain: &Refrain, name: &str) -> ChannelStatus {
         .unwrap()
 }
 
-/// Waits until everything that a channel owes is settled.
+/// Waits until everything that a channel owes is settled, for at most an hour of the paused clock.
 pub(crate) async fn settled(refrain: &Refrain, name: &str) {
-    while channel(refrain, name).await.pending > 0 {
-        tokio::task::yield_now().await;
+    for _ in 0..36_000 {
+        if channel(refrain, name).await.pending == 0 {
+            return;
+        }
+        pass(Duration::from_millis(100)).await;
     }
+    panic!("{:?}", channel(refrain, name).await);
 }

@@ -3,12 +3,21 @@
 //! Time is tokio's paused clock: a wait of an hour takes none. One binary, so that it links once.
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
-#![allow(dead_code, reason = "more tests follow")]
 
+mod batches;
+mod channels;
 mod containment;
+mod cycle;
 mod desk;
+mod door;
 mod durability;
+mod fenced;
 mod first_page;
+mod lifecycle;
 mod orders;
+mod recovery;
+mod relay;
+mod service;
+mod snapshots;
 mod till;
 mod waiting;

@@ -1,0 +1,152 @@
+//! A described processor: from what the builder was told to the task that runs it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use refrain_core::limit::ENTRY_BYTES_MAX;
+use refrain_core::port::BoxFuture;
+use refrain_core::port::journal::Journal;
+use refrain_core::port::snapshots::Snapshots;
+use refrain_core::{ChannelOptions, EngineSettings, Name, Processor, Remember};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::driver::{self, Inlets, Parts};
+use crate::error::BuildError;
+use crate::handle::{BATCH_MAX, Handle, Shared};
+use crate::lead::{Lead, check_channels, outlets};
+use crate::progress::Progress;
+use crate::recover::Source;
+use crate::runtime::{Member, Registry};
+use crate::signal::Signals;
+use crate::snapshot_policy::SnapshotPolicy;
+use crate::stage::StageTeller;
+
+/// Reports of a driver's own tasks that wait for it.
+const CONTROL_MAX: usize = 256;
+
+/// What all processors of a runtime share.
+pub(crate) struct Surroundings {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) snapshots: Option<Arc<dyn Snapshots>>,
+    pub(crate) snapshot_policy: SnapshotPolicy,
+    pub(crate) clock: Clock,
+    pub(crate) signals: Signals,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) drain: CancellationToken,
+}
+
+/// What runs a processor.
+pub(crate) type Task = BoxFuture<'static, ()>;
+
+/// Makes a processor's task once all handles are known.
+pub(crate) type Launch = Box<dyn FnOnce(&Arc<Registry>) -> Result<Task, BuildError>>;
+
+/// A described processor, whatever its type.
+pub(crate) trait Describes: std::fmt::Debug {
+    fn prepare(
+        self: Box<Self>,
+        around: &Surroundings,
+    ) -> Result<(Name, Member, Launch), BuildError>;
+}
+
+pub(crate) struct Description<P> {
+    pub(crate) name: Result<Name, BuildError>,
+    pub(crate) initial: P,
+    pub(crate) remember: Remember,
+    pub(crate) inbox_max: usize,
+    pub(crate) leads: Vec<Lead>,
+}
+
+impl<P> std::fmt::Debug for Description<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let channels: Vec<_> = self.leads.iter().map(|lead| lead.channel).collect();
+        f.debug_struct("Description")
+            .field("name", &self.name)
+            .field("channels", &channels)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P> Describes for Description<P>
+where
+    P: Processor + Clone + Serialize + DeserializeOwned + Sync,
+{
+    fn prepare(
+        self: Box<Self>,
+        around: &Surroundings,
+    ) -> Result<(Name, Member, Launch), BuildError> {
+        let Description {
+            name,
+            initial,
+            remember,
+            inbox_max,
+            leads,
+        } = *self;
+        let name = name?;
+        let channels = check_channels::<P>(&name, &leads)?;
+        let (work_sender, work) = mpsc::channel(inbox_max);
+        let (control_sender, control) = mpsc::channel(CONTROL_MAX);
+        let inlets = Inlets {
+            work,
+            control,
+            control_sender: control_sender.clone(),
+        };
+        let (stage_teller, stage) = StageTeller::new();
+        let progress = Arc::new(Progress::new(name.clone(), &around.signals));
+        let handle = Handle::<P>::new(Shared {
+            name: name.clone(),
+            work: work_sender,
+            batches: Arc::new(Semaphore::new(inbox_max)),
+            batch_max: inbox_max.min(BATCH_MAX),
+            control: control_sender,
+            progress: progress.clone(),
+            stage: stage.clone(),
+        });
+        let member = Member {
+            handle: Box::new(handle),
+            progress: progress.clone(),
+            stage,
+        };
+        let parts = Parts {
+            stage: stage_teller,
+            settings: settings(&name, channels, remember, &*around.journal),
+            source: Source {
+                journal: around.journal.clone(),
+                snapshots: around.snapshots.clone(),
+                initial,
+                remember,
+            },
+            outlets: HashMap::new(),
+            snapshots: around.snapshot_policy,
+            clock: around.clock,
+            signals: around.signals.clone(),
+            progress,
+            permits: around.permits.clone(),
+            drain: around.drain.clone(),
+            inlets,
+        };
+        let launch: Launch = Box::new(move |registry| {
+            let outlets = outlets(&parts.settings.name, leads, registry)?;
+            Ok(Box::pin(driver::run(Parts { outlets, ..parts })))
+        });
+        Ok((name, member, launch))
+    }
+}
+
+fn settings(
+    name: &Name,
+    channels: Vec<(&'static str, ChannelOptions)>,
+    remember: Remember,
+    journal: &dyn Journal,
+) -> EngineSettings {
+    EngineSettings {
+        name: name.clone(),
+        channels,
+        entry_bytes_max: journal.entry_bytes_max().min(ENTRY_BYTES_MAX),
+        remember,
+    }
+}
