@@ -1,6 +1,7 @@
 //! Event-sourced components that talk to external services reliably, and come back in step after a
 //! disaster.
 
+mod bound_snapshot;
 mod builder;
 mod clock;
 mod description;

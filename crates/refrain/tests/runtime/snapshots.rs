@@ -134,6 +134,31 @@ async fn damaged_snapshot_is_passed_over_for_an_older_one_and_then_for_the_journ
 
 /// B3.3
 #[tokio::test(start_paused = true)]
+async fn snapshot_of_another_history_is_passed_over_though_the_journal_has_grown_past_it() {
+    let (old, journal) = (MemoryJournal::new(), MemoryJournal::new());
+    let snapshots = MemorySnapshots::default();
+    let policy = SnapshotPolicy::on_request();
+    for (journal, amount) in [(&old, 1000), (&journal, 1)] {
+        let refrain = start_with(journal, &snapshots, policy).await;
+        let till = refrain.processor::<Till>("till");
+        for _ in 0..3 {
+            till.ask(Say::Add(amount)).await.unwrap();
+        }
+        if amount == 1000 {
+            till.snapshot().await.unwrap();
+        }
+        refrain.drain().await;
+    }
+    assert_eq!(positions(&snapshots).await, [4], "of the line that is gone");
+
+    let again = start_with(&journal, &snapshots, policy).await;
+    let till = again.processor::<Till>("till");
+    assert_eq!(till.recovery().snapshot, None);
+    assert_eq!(till.query(|till| till.total).await.unwrap(), 3);
+}
+
+/// B3.3
+#[tokio::test(start_paused = true)]
 async fn snapshot_that_is_unreadable_or_ahead_of_the_journal_is_passed_over() {
     let (journal, snapshots) = (MemoryJournal::new(), MemorySnapshots::default());
     let policy = SnapshotPolicy::on_request();
