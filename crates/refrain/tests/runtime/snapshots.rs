@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use refrain::{
-    AppendFault, Journal, MemoryJournal, MemorySnapshots, Position, RedeliveryPolicy, Refrain,
-    SnapshotPolicy, Snapshots, StartError,
+    Journal, MemoryJournal, MemorySnapshots, Position, RedeliveryPolicy, Refrain, SnapshotPolicy,
+    Snapshots, StartError,
 };
 use refrain_core::port::journal::RejectReason;
+use refrain_journal::AppendFault;
 use refrain_testkit::Act;
 
 use crate::desk::{Desk, Job, LETTERS, NOTES, QUESTIONS, World, channel, settled};
