@@ -55,6 +55,9 @@ pub(crate) fn recover(
         return Err(OpenError::corrupt(dir, 0, contradiction.to_string()));
     }
     let spare = clear_ahead(disk, dir, settings, &walked)?;
+    // Whoever had the journal before may have been killed between a rename and this call: its
+    // segments are seen, yet their names may not survive a loss of power.
+    disk.sync_dir(dir).map_err(OpenError::io(dir))?;
     let mark = settle(disk, dir, mark, &walked)?;
     remove_retired(disk, dir, mark.last().first_segment)?;
     Ok(Recovered {
@@ -123,7 +126,8 @@ fn random_identity() -> u64 {
     RandomState::new().hash_one(0u8)
 }
 
-/// Keeps a spare segment that was never written, and removes what else lies behind the end.
+/// Keeps a spare segment that was never written, and removes what else lies behind the end. The
+/// caller syncs the directory.
 fn clear_ahead(
     disk: &dyn Disk,
     dir: &Path,
@@ -131,7 +135,6 @@ fn clear_ahead(
     walked: &Walked,
 ) -> Result<Option<Segment>, OpenError> {
     let mut spare = None;
-    let mut has_removed = false;
     for segment in &walked.ahead {
         let number = segment.header.number;
         let start = Scan::start_of(number, walked.end.frame, walked.end.chain);
@@ -143,11 +146,7 @@ fn clear_ahead(
             spare = Some(segment.clone());
         } else {
             Segment::remove(disk, dir, number)?;
-            has_removed = true;
         }
-    }
-    if has_removed {
-        disk.sync_dir(dir).map_err(OpenError::io(dir))?;
     }
     Ok(spare)
 }
