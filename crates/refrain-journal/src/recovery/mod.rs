@@ -55,9 +55,6 @@ pub(crate) fn recover(
         return Err(OpenError::corrupt(dir, 0, contradiction.to_string()));
     }
     let spare = clear_ahead(disk, dir, settings, &walked)?;
-    // Whoever had the journal before may have been killed between a rename and this call: its
-    // segments are seen, yet their names may not survive a loss of power.
-    disk.sync_dir(dir).map_err(OpenError::io(dir))?;
     let mark = settle(disk, dir, mark, &walked)?;
     remove_retired(disk, dir, mark.last().first_segment)?;
     Ok(Recovered {
@@ -126,8 +123,10 @@ fn random_identity() -> u64 {
     RandomState::new().hash_one(0u8)
 }
 
-/// Keeps a spare segment that was never written, and removes what else lies behind the end. The
-/// caller syncs the directory.
+/// Keeps a spare segment that was never written, and removes what else lies behind the end: the last
+/// one first and for good, so that another crash leaves no gap before a segment that is there. In
+/// the end the names of all that are left are lasting: whoever had the journal before may have been
+/// killed between making a segment and syncing its directory.
 fn clear_ahead(
     disk: &dyn Disk,
     dir: &Path,
@@ -135,7 +134,7 @@ fn clear_ahead(
     walked: &Walked,
 ) -> Result<Option<Segment>, OpenError> {
     let mut spare = None;
-    for segment in &walked.ahead {
+    for segment in walked.ahead.iter().rev() {
         let number = segment.header.number;
         let start = Scan::start_of(number, walked.end.frame, walked.end.chain);
         let mut scan = Scan::new(segment.clone(), start, 0);
@@ -146,8 +145,10 @@ fn clear_ahead(
             spare = Some(segment.clone());
         } else {
             Segment::remove(disk, dir, number)?;
+            disk.sync_dir(dir).map_err(OpenError::io(dir))?;
         }
     }
+    disk.sync_dir(dir).map_err(OpenError::io(dir))?;
     Ok(spare)
 }
 
