@@ -113,6 +113,8 @@ fn found(disk: &dyn Disk, dir: &Path, settings: &Settings) -> Result<Mark, OpenE
             epoch: mark.epoch,
             segment_bytes: settings.segment_bytes,
         };
+        // The mark may be seen and its name not be lasting; its log may not outlive it.
+        disk.sync_dir(dir).map_err(OpenError::io(dir))?;
         Segment::create(disk, dir, header).map_err(OpenError::io(dir))?;
     }
     Ok(mark)
