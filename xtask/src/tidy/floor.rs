@@ -34,9 +34,10 @@ const FLOORS: [Floor; 9] = [
 ];
 
 /// What `refrain-core` may bring in; `docs/decisions` argues for each that is more than words.
-const CORE_MAY_BRING: [&str; 8] = [
+const CORE_MAY_BRING: [&str; 9] = [
     "bytes",
     "hmac",
+    "minicbor",
     "minicbor-serde",
     "serde",
     "serde_json",

@@ -8,6 +8,8 @@ mod begun;
 mod cause_format;
 mod moved;
 mod step;
+#[cfg(test)]
+mod tests;
 pub(crate) mod wire;
 
 pub use begun::{Begun, DeclaredChannel};
@@ -19,7 +21,7 @@ pub use wire::FormatError;
 use wire::Reader;
 
 /// One fact of a stream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry<'a> {
     /// A writer began.
     Begun(Begun),
