@@ -102,19 +102,20 @@ impl Builder {
     }
 
     /// Starts everything and returns at once; recovery goes on in the background. Messages that are
-    /// sent meanwhile wait.
-    ///
-    /// Must be called within a tokio runtime.
+    /// sent meanwhile wait. [`Refrain::events`] and [`Refrain::recovery`] tell how far it is;
+    /// a processor that cannot be recovered halts, and the others go on.
     ///
     /// # Errors
     /// [`StartError::Build`] says what makes no sense; nothing was started.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with a timer.
     pub fn launch(self) -> Result<Refrain, StartError> {
         if cfg!(panic = "abort") {
             return Err(BuildError::PanicAborts.into());
         }
-        let journal = self.journal.ok_or(BuildError::NoJournal)?;
         let around = Surroundings {
-            journal: journal.clone(),
+            journal: self.journal.ok_or(BuildError::NoJournal)?,
             snapshots: self.snapshots,
             snapshot_policy: self.snapshot_policy,
             clock: Clock::start(),
@@ -143,16 +144,19 @@ impl Builder {
         Ok(Refrain {
             registry,
             signals: around.signals,
-            journal,
             drain: around.drain,
             tasks: Mutex::new(tasks),
         })
     }
 
-    /// Starts everything and waits until every processor has recovered.
+    /// Starts everything and waits until every processor has recovered: for as long as that takes,
+    /// also for a journal that cannot be reached or is full. [`Builder::launch`] does not wait.
     ///
     /// # Errors
     /// [`StartError`]; when a processor halted during recovery, the others are stopped again.
+    ///
+    /// # Panics
+    /// As [`Builder::launch`].
     pub async fn start(self) -> Result<Refrain, StartError> {
         let refrain = self.launch()?;
         refrain.recovered().await?;

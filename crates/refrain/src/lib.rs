@@ -1,6 +1,124 @@
 //! Event-sourced components that talk to external services reliably, and come back in step after a
 //! disaster.
+//!
+//! A [`Processor`] keeps business state in memory. It is told messages, decides events, and is rebuilt
+//! by replaying them. Its channels carry requests to a [`Destination`] and bring back how each one
+//! ended: they survive crashes, are redelivered by policy, and carry the same idempotency key for ever.
+//! Everything that one message leads to is one entry in a [`Journal`], and nothing is told to anybody
+//! before that entry is durable. A replay calls `apply` and has no way to send.
+//!
+//! ```
+//! use refrain::{
+//!     Attempted, Channels, Delivery, FileJournal, Outbox, Outcome, Processor, RedeliveryPolicy,
+//!     Refrain, RequestReply, ServiceDestination, Settlement,
+//! };
+//! use serde::{Deserialize, Serialize};
+//!
+//! /// The state: whether each order's card is good, once that is known.
+//! #[derive(Clone, Default, Serialize, Deserialize)]
+//! struct Orders { good: Vec<Option<bool>> }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Submit { card: String }
+//! #[derive(Serialize, Deserialize)]
+//! enum OrderEvent { Stored, Decided { id: usize, good: bool } }
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct NoCard;
+//! #[derive(Serialize, Deserialize)]
+//! struct Validate { id: usize, card: String }
+//!
+//! /// The constant names its handler: this line is the whole route.
+//! const VALIDATION: RequestReply<Orders, Validate, bool> =
+//!     RequestReply::new("validation", Orders::on_validation);
+//!
+//! impl Processor for Orders {
+//!     type Message = Submit;
+//!     type Event = OrderEvent;
+//!     type Answer = usize;
+//!     type Rejection = NoCard;
+//!     const CHANNELS: Channels<Self> = &[&VALIDATION];
+//!
+//!     fn decide(&self, new: &Submit, out: &mut Outbox<Self>) -> Result<usize, NoCard> {
+//!         if new.card.is_empty() {
+//!             return Err(NoCard);
+//!         }
+//!         let id = self.good.len();
+//!         out.event(OrderEvent::Stored)
+//!             .request(&VALIDATION, &Validate { id, card: new.card.clone() });
+//!         Ok(id)
+//!     }
+//!
+//!     fn apply(&mut self, event: &OrderEvent) {
+//!         match event {
+//!             OrderEvent::Stored => self.good.push(None),
+//!             OrderEvent::Decided { id, good } => self.good[*id] = Some(*good),
+//!         }
+//!     }
+//! }
+//!
+//! impl Orders {
+//!     fn on_validation(
+//!         &self,
+//!         asked: &Validate,
+//!         outcome: Outcome<bool>,
+//!         out: &mut Outbox<Self>,
+//!     ) -> Settlement {
+//!         match outcome {
+//!             Outcome::Reply(good) => {
+//!                 out.event(OrderEvent::Decided { id: asked.id, good });
+//!                 Settlement::Confirm
+//!             }
+//!             Outcome::DestinationFailure { .. } | Outcome::DestinationNotResponding { .. } => {
+//!                 Settlement::Redeliver // again, with the same key, as the policy says
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let directory = directory.path();
+//! // Any service is a destination; `refrain-http` has one for HTTP.
+//! let validator = ServiceDestination::new(tower::service_fn(|delivery: Delivery| async move {
+//!     let asked: Validate = delivery.encoding.decode(&delivery.request)?;
+//!     let mut reply = Vec::new();
+//!     delivery.encoding.encode(&asked.card.starts_with('4'), &mut reply)?;
+//!     Ok::<_, tower::BoxError>(Attempted::Replied(reply.into()))
+//! }));
+//! let refrain = Refrain::builder()
+//!     .journal(FileJournal::open(directory)?)
+//!     .processor("orders", Orders::default())
+//!     .destination(&VALIDATION, validator, RedeliveryPolicy::default())
+//!     .start() // recovers, then delivers what is still owed
+//!     .await?;
+//!
+//! let orders = refrain.processor::<Orders>("orders");
+//! let id = orders.ask(Submit { card: "4242".to_owned() }).await?;
+//! // The order is on disk, and so is the request. Its reply comes as a step of its own.
+//! let mut good = None;
+//! while good.is_none() {
+//!     good = orders.query(move |orders| orders.good[id]).await?;
+//! }
+//! assert_eq!(good, Some(true));
+//! refrain.drain().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # Where to look
+//!
+//! | | |
+//! |---|---|
+//! | write a processor | [`Processor`], [`Outbox`], [`Outcome`], [`Settlement`], [`Timer`] |
+//! | send | [`RequestReply`], [`OneWay`], [`ChannelOptions`], [`RedeliveryPolicy`]; a channel alone is a [`Relay`] |
+//! | receive | [`Destination`], [`ServiceDestination`]; another processor by [`ProcessorBuilder::connect`] |
+//! | start and stop | [`Refrain::builder`], [`Builder::launch`], [`Refrain::drain`] |
+//! | ask and look | [`Handle`], [`AskError`], [`MessageId`] |
+//! | watch | [`Refrain::events`], [`Signal`], [`ChannelStatus`], [`RecoveryStatus`] |
+//! | keep | [`FileJournal`], [`FileSnapshots`], [`SnapshotPolicy`]; [`MemoryJournal`] for tests |
+//! | look back | [`History`], [`StateDigest`] |
 
+mod bound_snapshot;
 mod builder;
 mod clock;
 mod description;
@@ -40,8 +158,8 @@ pub use refrain_core::{
     Settlement, SideEffects, StopReason, Timer, Timestamp, UpcastError,
 };
 pub use refrain_journal::{
-    AppendFault, FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal,
-    MemorySnapshots, OpenError,
+    FileJournal, FileSnapshots, JournalOptions, JournalReader, MemoryJournal, MemorySnapshots,
+    OpenError,
 };
 pub use relay::Relay;
 pub use runtime::Refrain;

@@ -8,6 +8,7 @@ use refrain_core::{Epoch, Name, Position, Processor, Remember, Replay, ReplayErr
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bound_snapshot::{entry_digest, unbind};
 use crate::clock::Clock;
 use crate::progress::Progress;
 
@@ -187,13 +188,14 @@ where
         stream: &Name,
         position: Position,
     ) -> Result<Replay<P>, String> {
-        let bytes = snapshots
+        let stored = snapshots
             .get(stream, position)
             .await
             .map_err(|error| error.to_string())?;
+        let (entry, bytes) = unbind(&stored).ok_or("it is too short")?;
         let load = |state: &[u8]| P::ENCODING.decode(state);
-        let replay = Replay::from_snapshot(&bytes, self.remember, load)
-            .map_err(|error| error.to_string())?;
+        let replay =
+            Replay::from_snapshot(bytes, self.remember, load).map_err(|error| error.to_string())?;
         if replay.next() != position.next() {
             return Err(format!(
                 "it is of position {:?}, not {position}",
@@ -207,6 +209,14 @@ where
             .map_err(|error| error.to_string())?;
         if first > Some(replay.next()) {
             return Err(format!("the entries after it are gone, up to {first:?}"));
+        }
+        // When the entry itself is forgotten, nothing is left to compare with.
+        if first.is_some_and(|first| first <= position) {
+            let found = entry_digest(&*self.journal, stream, position).await;
+            let found = found.map_err(|error| error.to_string())?;
+            if found.as_ref() != Some(entry) {
+                return Err("the journal has another entry there: it is of another history".into());
+            }
         }
         Ok(replay)
     }

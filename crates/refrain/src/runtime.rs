@@ -4,7 +4,6 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use refrain_core::port::journal::Journal;
 use refrain_core::{Name, Processor};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
@@ -19,15 +18,15 @@ use crate::stage::{Ending, Stage};
 
 /// Running processors.
 ///
-/// Owns every task that it starts. Dropping it stops them where they are, which loses nothing that
-/// was acknowledged; [`Refrain::drain`] lets them finish first, and returns when all of them are gone.
+/// Owns every task that it starts. Dropping it stops them where they are, soon after, which loses
+/// nothing that was acknowledged; [`Refrain::drain`] lets them finish first, and returns when all of
+/// them are gone.
 /// Handles do not keep it alive: whoever still has one is told
 /// [`NotRunning`](crate::AskError::NotRunning).
 #[derive(Debug)]
 pub struct Refrain {
     pub(crate) registry: Arc<Registry>,
     pub(crate) signals: Signals,
-    pub(crate) journal: Arc<dyn Journal>,
     pub(crate) drain: CancellationToken,
     pub(crate) tasks: Mutex<JoinSet<()>>,
 }
@@ -122,15 +121,10 @@ impl Refrain {
         self.signals.subscribe()
     }
 
-    /// The journal that the processors write to.
-    #[must_use]
-    pub fn journal(&self) -> Arc<dyn Journal> {
-        self.journal.clone()
-    }
-
     /// Takes no further message, handles those that wait, lets attempts under way end, and returns
-    /// once all of it is durable and every task has ended. Deliveries that are still owed are resumed
-    /// by the next start.
+    /// once all of it is durable and every task has ended. Then nothing of this runtime uses the
+    /// journal any more: one of files is closed, unless somebody else shares it. Deliveries that are
+    /// still owed are resumed by the next start.
     ///
     /// Takes as long as the slowest attempt under way, at most its timeout. A processor that waits
     /// for its journal gives up, and tells those who wait.

@@ -274,11 +274,7 @@ impl<P: Processor> Drop for Driver<P> {
             reason: reason.clone(),
         };
         for taken in self.taken.drain(..) {
-            if let Taken::Message {
-                waiting: Some(waiting),
-                ..
-            } = taken
-            {
+            for waiting in taken.waiting() {
                 self.callers.tell(waiting, Err(not_running()));
             }
         }

@@ -1,12 +1,14 @@
 //! Snapshots on the way: copied between two steps, stored in the background once durable.
 
-use bytes::Bytes;
-use refrain_core::{Position, Processor, Timestamp};
+use refrain_core::port::journal::Journal;
+use refrain_core::port::snapshots::Snapshots;
+use refrain_core::{Name, Position, Processor, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::{Control, Driver};
+use crate::bound_snapshot::{bind, entry_digest};
 
 /// Somebody who waits for a snapshot.
 pub(super) type WantsSnapshot = oneshot::Sender<Result<Position, String>>;
@@ -125,8 +127,9 @@ where
         let stream = self.parts.settings.name.clone();
         let keep = self.parts.snapshots.keep;
         let control = self.parts.inlets.control_sender.clone();
+        let journal = self.parts.source.journal.clone();
         self.spawn(async move {
-            let stored = snapshots.put(&stream, position, Bytes::from(bytes)).await;
+            let stored = store(&*journal, &*snapshots, &stream, position, &bytes).await;
             if stored.is_ok() {
                 let listed = snapshots.list(&stream).await.unwrap_or_default();
                 for old in listed.into_iter().skip(keep) {
@@ -135,7 +138,7 @@ where
                     }
                 }
             }
-            let result = stored.map(|()| position).map_err(|error| error.to_string());
+            let result = stored.map(|()| position);
             // A driver that is gone has nobody to tell.
             let _ = control.send(Control::SnapshotTaken(result)).await;
         });
@@ -152,4 +155,19 @@ where
             _ = reply.send(result.clone());
         }
     }
+}
+
+/// Stores a copy of the state as of `position`, which is durable, bound to the entry there.
+async fn store(
+    journal: &dyn Journal,
+    snapshots: &dyn Snapshots,
+    stream: &Name,
+    position: Position,
+    copy: &[u8],
+) -> Result<(), String> {
+    let entry = entry_digest(journal, stream, position).await;
+    let entry = entry.map_err(|error| error.to_string())?;
+    let entry = entry.ok_or_else(|| format!("the entry at {position} is gone"))?;
+    let stored = snapshots.put(stream, position, bind(&entry, copy)).await;
+    stored.map_err(|error| error.to_string())
 }

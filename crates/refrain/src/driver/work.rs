@@ -12,14 +12,56 @@ use super::callers::Waiting;
 use super::inbox::{Control, Done, Ended, Look, Work};
 use crate::error::QueryError;
 
-/// One piece of work.
+/// Work that was taken from the inbox.
 pub(super) enum Taken<P: Processor> {
-    Message {
-        id: MessageId,
-        message: P::Message,
-        waiting: Option<Waiting<P>>,
-    },
+    Message(TakenMessage<P>),
+    Batch(TakenBatch<P>),
     Look(Look<P>),
+}
+
+pub(super) struct TakenMessage<P: Processor> {
+    id: MessageId,
+    message: P::Message,
+    waiting: Option<Waiting<P>>,
+}
+
+/// What is left of a batch. Its messages stay where their sender put them until each is handled.
+pub(super) struct TakenBatch<P: Processor> {
+    messages: std::vec::IntoIter<(MessageId, P::Message)>,
+    group: Option<u64>,
+    /// The place of the next message in the batch.
+    place: usize,
+}
+
+impl<P: Processor> Taken<P> {
+    /// Those who wait for an answer.
+    pub(super) fn waiting(self) -> impl Iterator<Item = Waiting<P>> {
+        let (one, batch) = match self {
+            Taken::Message(message) => (message.waiting, None),
+            Taken::Batch(batch) => (None, Some(batch)),
+            // Dropped: whoever looked hears that nothing was seen.
+            Taken::Look(_) => (None, None),
+        };
+        let of_batch = batch.into_iter().flatten();
+        one.into_iter()
+            .chain(of_batch.filter_map(|message| message.waiting))
+    }
+}
+
+impl<P: Processor> Iterator for TakenBatch<P> {
+    type Item = TakenMessage<P>;
+
+    fn next(&mut self) -> Option<TakenMessage<P>> {
+        let (id, message) = self.messages.next()?;
+        let place = self.place;
+        self.place += 1;
+        let waiting = self.group.map(|group| Waiting::OneOf { group, place });
+        Some(TakenMessage {
+            id,
+            message,
+            waiting,
+        })
+    }
 }
 
 impl<P> Driver<P>
@@ -27,15 +69,12 @@ where
     P: Processor + Clone + Serialize + DeserializeOwned + Sync,
 {
     pub(super) fn take(&mut self, work: Work<P>) {
-        match work {
-            Work::Message { id, message, reply } => {
-                let waiting = reply.map(Waiting::One);
-                self.taken.push_back(Taken::Message {
-                    id,
-                    message,
-                    waiting,
-                });
-            }
+        let taken = match work {
+            Work::Message { id, message, reply } => Taken::Message(TakenMessage {
+                id,
+                message,
+                waiting: reply.map(Waiting::One),
+            }),
             Work::Batch {
                 messages,
                 reply,
@@ -43,50 +82,55 @@ where
             } => {
                 drop(place);
                 let count = messages.len();
-                let group = reply.map(|reply| self.callers.group(count, reply));
-                let taken = |(place, (id, message))| Taken::Message {
-                    id,
-                    message,
-                    waiting: group.map(|group| Waiting::OneOf { group, place }),
-                };
-                self.taken
-                    .extend(messages.into_iter().enumerate().map(taken));
+                Taken::Batch(TakenBatch {
+                    messages: messages.into_iter(),
+                    group: reply.map(|reply| self.callers.group(count, reply)),
+                    place: 0,
+                })
             }
-            Work::Look(look) => self.taken.push_back(Taken::Look(look)),
-        }
+            Work::Look(look) => Taken::Look(look),
+        };
+        self.taken.push_back(taken);
     }
 
     /// Handles what was taken from the inbox, as far as the next append has room.
     pub(super) fn handle_taken(&mut self) {
         let now = self.parts.clock.now();
         while self.has_room() && self.engine.spoiled().is_none() {
-            let Some(taken) = self.taken.pop_front() else {
-                return;
+            let message = match self.taken.front_mut() {
+                None => return,
+                Some(Taken::Batch(batch)) => batch.next(),
+                Some(Taken::Message(_) | Taken::Look(_)) => None,
             };
-            let moment = Moment {
-                now,
-                seed: self.chance.next_u64(),
-            };
-            let input = match taken {
-                Taken::Message {
-                    id,
-                    message,
-                    waiting,
-                } => {
-                    let ticket = waiting.map(|waiting| self.callers.asked(&id, waiting));
-                    Input::Message {
-                        id,
-                        message,
-                        ticket,
+            let input = match message {
+                Some(message) => self.message_input(message),
+                None => match self.taken.pop_front() {
+                    Some(Taken::Message(message)) => self.message_input(message),
+                    Some(Taken::Look(look)) => {
+                        let tell = look(self.engine.state(), self.engine.head());
+                        let ticket = self.callers.looked(tell);
+                        Input::Looked { ticket }
                     }
-                }
-                Taken::Look(look) => {
-                    let tell = look(self.engine.state(), self.engine.head());
-                    let ticket = self.callers.looked(tell);
-                    Input::Looked { ticket }
-                }
+                    // Used up.
+                    Some(Taken::Batch(_)) | None => continue,
+                },
             };
-            self.engine.step(moment, input);
+            let seed = self.chance.next_u64();
+            self.engine.step(Moment { now, seed }, input);
+        }
+    }
+
+    fn message_input(&mut self, message: TakenMessage<P>) -> Input<P> {
+        let TakenMessage {
+            id,
+            message,
+            waiting,
+        } = message;
+        let ticket = waiting.map(|waiting| self.callers.asked(&id, waiting));
+        Input::Message {
+            id,
+            message,
+            ticket,
         }
     }
 

@@ -316,7 +316,8 @@ async fn rebuild_ends_the_attempts_under_way_and_makes_them_again() {
     let handle = refrain.processor::<Desk>("desk");
     handle.ask(Job::Ask(1)).await.unwrap();
     desk.questions.call(1).await;
-    desk.journal.fail_next(refrain::AppendFault::UnknownLost);
+    desk.journal
+        .fail_next(refrain_journal::AppendFault::UnknownLost);
     handle.ask(Job::Ask(2)).await.unwrap_err();
     settled(&refrain, "questions").await;
     assert_eq!(desk.questions.under_way_max(), 1);

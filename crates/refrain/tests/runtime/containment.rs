@@ -63,7 +63,7 @@ async fn state_that_is_spoiled_while_appends_fail_is_rebuilt_and_everybody_is_to
     let journal = MemoryJournal::new();
     let refrain = start(&journal).await;
     let till = refrain.processor::<Till>("till");
-    journal.fail_next(refrain::AppendFault::UnknownKept);
+    journal.fail_next(refrain_journal::AppendFault::UnknownKept);
     let batch = vec![Say::Add(1), Say::PanicApplying, Say::Add(2)];
     let told = till.ask_all(batch).await.unwrap();
     assert!(matches!(told[0], Err(AskError::Unknown { .. })));

@@ -2,8 +2,9 @@
 
 use std::task::Poll;
 
-use refrain::{AppendFault, AskError, MemoryJournal, MessageId, QueryError, Signal};
+use refrain::{AskError, MemoryJournal, MessageId, QueryError, Signal};
 use refrain_core::port::journal::{AppendError, RejectReason};
+use refrain_journal::AppendFault;
 
 use crate::till::{Refused, Say, Till, entries, epochs, start};
 use crate::waiting::{signal, still_waits};

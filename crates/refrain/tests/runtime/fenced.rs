@@ -1,7 +1,8 @@
 //! Two writers of one stream: the newer one goes on, the older one ends, and there is no fight.
 
-use refrain::{AppendFault, AskError, MemoryJournal, Signal};
+use refrain::{AskError, MemoryJournal, Signal};
 use refrain_core::port::journal::AppendError;
+use refrain_journal::AppendFault;
 
 use crate::till::{Say, Till, epochs, start};
 use crate::waiting::{pass, signal, still_waits};

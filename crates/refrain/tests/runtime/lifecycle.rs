@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use refrain::{
-    AppendFault, AskError, BuildError, MemoryJournal, QueryError, RedeliveryPolicy, Refrain,
-    Signal, StartError,
+    AskError, BuildError, MemoryJournal, QueryError, RedeliveryPolicy, Refrain, Signal, StartError,
 };
 use refrain_core::port::journal::RejectReason;
+use refrain_journal::AppendFault;
 use refrain_testkit::Act;
 
 use crate::desk::{Desk, Job, LETTERS, NOTES, QUESTIONS, World, reply};

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use refrain::{
-    AppendFault, Journal, MemoryJournal, MemorySnapshots, Position, RedeliveryPolicy, Refrain,
-    SnapshotPolicy, Snapshots, StartError,
+    Journal, MemoryJournal, MemorySnapshots, Position, RedeliveryPolicy, Refrain, SnapshotPolicy,
+    Snapshots, StartError,
 };
 use refrain_core::port::journal::RejectReason;
+use refrain_journal::AppendFault;
 use refrain_testkit::Act;
 
 use crate::desk::{Desk, Job, LETTERS, NOTES, QUESTIONS, World, channel, settled};
@@ -130,6 +131,31 @@ async fn damaged_snapshot_is_passed_over_for_an_older_one_and_then_for_the_journ
         assert_eq!(till.query(|till| till.total).await.unwrap(), 3);
         again.drain().await;
     }
+}
+
+/// B3.3
+#[tokio::test(start_paused = true)]
+async fn snapshot_of_another_history_is_passed_over_though_the_journal_has_grown_past_it() {
+    let (old, journal) = (MemoryJournal::new(), MemoryJournal::new());
+    let snapshots = MemorySnapshots::default();
+    let policy = SnapshotPolicy::on_request();
+    for (journal, amount) in [(&old, 1000), (&journal, 1)] {
+        let refrain = start_with(journal, &snapshots, policy).await;
+        let till = refrain.processor::<Till>("till");
+        for _ in 0..3 {
+            till.ask(Say::Add(amount)).await.unwrap();
+        }
+        if amount == 1000 {
+            till.snapshot().await.unwrap();
+        }
+        refrain.drain().await;
+    }
+    assert_eq!(positions(&snapshots).await, [4], "of the line that is gone");
+
+    let again = start_with(&journal, &snapshots, policy).await;
+    let till = again.processor::<Till>("till");
+    assert_eq!(till.recovery().snapshot, None);
+    assert_eq!(till.query(|till| till.total).await.unwrap(), 3);
 }
 
 /// B3.3
