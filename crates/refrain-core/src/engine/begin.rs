@@ -8,6 +8,7 @@ use crate::channel::{Activation, ChannelKind, ChannelOptions};
 use crate::entry::{Begun, DeclaredChannel, StopReason};
 use crate::id::{Epoch, Name};
 use crate::ledger::{Ledger, STRICT, Status};
+use crate::limit::CHANNELS_MAX;
 use crate::outbox::Outbox;
 use crate::processor::Processor;
 
@@ -25,12 +26,17 @@ pub struct Writer {
 impl<P: Processor> Engine<P> {
     /// Ends a replay and begins a new epoch. The first entry to append says so and fences every
     /// writer before; deliveries without a settlement are resumed once it is durable.
+    ///
+    /// # Panics
+    /// When two of the processor's channels have one name, or a name that is none. More channels than
+    /// [`CHANNELS_MAX`](crate::limit::CHANNELS_MAX) do not compile.
     pub fn begin(
         replay: Replay<P>,
         settings: EngineSettings,
         writer: &Writer,
         moment: Moment,
     ) -> Engine<P> {
+        const { assert!(P::CHANNELS.len() <= CHANNELS_MAX, "too many channels") };
         let Replay { state, mut ledger } = replay;
         let now = moment.now.max(ledger.time);
         let lanes = lanes::<P>(&mut ledger, &settings);
@@ -100,7 +106,13 @@ fn activity(status: Status, lane: &Lane) -> Activity {
 
 /// A lane for every channel that the stream or the code knows. New ones are added to the ledger.
 fn lanes<P: Processor>(ledger: &mut Ledger, settings: &EngineSettings) -> Vec<Lane> {
-    for route in P::CHANNELS {
+    for (place, route) in P::CHANNELS.iter().enumerate() {
+        let others = &P::CHANNELS[..place];
+        assert!(
+            others.iter().all(|other| other.name() != route.name()),
+            "two channels are called {}",
+            route.name()
+        );
         if ledger.channel_number(route.name()).is_none() {
             let name = Name::new(route.name()).expect("names of channels were checked");
             ledger

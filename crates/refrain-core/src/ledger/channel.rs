@@ -125,10 +125,7 @@ impl Channel {
                 .unwrap_or(0),
             run_ahead => self.highest + u64::from(run_ahead),
         };
-        by_latest
-            .max(self.highest)
-            .max(self.doubtful_up_to)
-            .min(self.next_number - 1)
+        by_latest.max(self.doubtful_up_to).min(self.next_number - 1)
     }
 
     /// The first delivery of the backlog that is not in doubt.

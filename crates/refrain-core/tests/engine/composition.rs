@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use refrain_core::{ChannelOptions, MessageId, StoredAnswer};
 
-use crate::world::destination::prompt;
-use crate::world::worker::{Act, Ask, Do, Event, Worker, note};
+use crate::world::worker::{Act, Do, Worker, note};
 use crate::world::{Sync, Told, World, seconds};
 
 fn two(channel: &'static str, options: ChannelOptions) -> World<Worker> {
@@ -57,24 +56,6 @@ fn receiver_handles_each_delivery_once_whichever_side_crashes() {
             world.check();
         }
     }
-}
-
-/// B9.2
-#[test]
-fn reply_of_another_processor_is_its_answer() {
-    let mut world = two("ask", ChannelOptions::default());
-    // The request is a message of the other processor as well: both are one list of acts.
-    world.tell("q", note(1));
-    world.tell("q", note(2));
-    let request = Ask {
-        what: 5,
-        ..Ask::default()
-    };
-    // An `Ask` is no message, so this goes to a script that asks by hand.
-    world.destination("p", "ask", prompt());
-    world.tell("p", Do(vec![Act::Ask(request)]));
-    world.run(seconds(1));
-    assert_eq!(world.state("p").log, [Event::Replied { what: 5, reply: 1 }]);
 }
 
 /// B1.4

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use refrain_core::{
-    AskError, Entry, MessageId, Name, Processor, RecordedMessage, Remember, Replay, StepVerdict,
-    StoredAnswer,
+    AskError, Entry, Input, MessageId, Moment, Name, Processor, RecordedMessage, Remember, Replay,
+    StepVerdict, StoredAnswer,
 };
 
 use crate::random::Dice;
@@ -166,6 +166,22 @@ fn id_that_was_handled_again_after_it_was_forgotten_is_forgotten_once() {
     let read = Replay::<Worker>::from_snapshot(&stored, remember, load).unwrap();
     assert_eq!(read.state().notes().len(), 6);
     assert_eq!(read.snapshot(save).unwrap(), stored);
+
+    // The older memory of the first id went, the younger one stayed.
+    let mut node = world.nodes.remove("p").unwrap();
+    let moment = Moment {
+        now: world.now,
+        seed: 0,
+    };
+    node.settings.remember = remember;
+    node.start(replay, moment, None, None);
+    let input = Input::Message {
+        id: given("a"),
+        message: note(1),
+        ticket: Some(1),
+    };
+    node.engine().step(moment, input);
+    assert_eq!(node.engine().state().notes().len(), 6, "handled before");
 }
 
 /// B1.5

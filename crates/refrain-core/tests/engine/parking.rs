@@ -1,5 +1,7 @@
 //! Outcomes that cannot be handled: their delivery is set aside, visibly, and nothing is lost.
 
+use std::time::Duration;
+
 use refrain_core::{ChannelOptions, ChannelState, Command, Signal, StopReason};
 
 use crate::world::destination::{prompt, reply, scripted};
@@ -76,6 +78,35 @@ fn reply_to_a_parked_delivery_counts() {
 }
 
 #[test]
+fn attempts_of_a_parked_delivery_go_on_where_they_were() {
+    let options = ChannelOptions::default().unordered(2);
+    let mut world: World = World::of_one(vec![("ask", options)]);
+    world.destination("p", "ask", prompt());
+    world.tell("p", poison(None, Act::PanicBelow(9)));
+    world.run(seconds(1));
+    for _ in 0..2 {
+        world.command("p", "ask", Command::Deliver);
+        world.run(seconds(1));
+    }
+    let attempts: Vec<u32> = world.sent.iter().map(|s| s.delivery.attempt).collect();
+    assert_eq!(attempts, [1, 2, 3]);
+}
+
+#[test]
+fn delivery_that_is_parked_while_it_waits_for_its_next_attempt_gets_none() {
+    let options = ChannelOptions::default().unordered(2);
+    let mut world: World = World::of_one(vec![("ask", options)]);
+    // Nothing is heard of the first attempt until the second would be due.
+    let late = vec![(Duration::from_millis(5_500), reply(1))];
+    world.destination("p", "ask", scripted(vec![late]));
+    world.tell("p", poison(None, Act::PanicBelow(9)));
+    world.run(seconds(100));
+    assert_eq!(world.sent.len(), 1);
+    assert_eq!(world.channel("p", "ask").parked, 1);
+    world.check();
+}
+
+#[test]
 fn strict_channel_stops_where_it_cannot_pass() {
     let mut world: World = World::of_one(Vec::new());
     world.destination("p", "ask", prompt());
@@ -93,7 +124,6 @@ fn strict_channel_stops_where_it_cannot_pass() {
     world.node("p").check_done();
 }
 
-/// B6.7
 #[test]
 fn same_key_waits_behind_a_parked_delivery_and_other_keys_pass() {
     let options = ChannelOptions::default().per_key(2);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use refrain_core::port::destination::Delivery;
 use refrain_core::{
     ChannelOptions, ChannelState, Command, Delay, RedeliveryPolicy, Signal, StopReason,
 };
@@ -189,6 +190,69 @@ fn deliver_goes_on_where_it_stopped_and_a_success_counts_from_the_start() {
     world.run(seconds(50));
     assert_eq!(world.attempts_since(again).len(), 8);
     world.check();
+}
+
+/// B6.4
+#[test]
+fn deliver_does_not_wait_for_what_was_put_off() {
+    let options = ChannelOptions::from(RedeliveryPolicy::default()).unordered(2);
+    let mut world: World = World::of_one(vec![("tell", options)]);
+    let script = |delivery: &Delivery| match delivery.number {
+        1 => vec![(Duration::ZERO, failed_for("busy", seconds(3000)))],
+        _ => vec![(Duration::ZERO, failed("no"))],
+    };
+    world.destination("p", "tell", Box::new(script));
+    world.tell("p", tell(1));
+    world.tell("p", tell(2));
+    world.run(seconds(50));
+    world.destination("p", "tell", prompt());
+    let resumed = world.now;
+    world.command("p", "tell", Command::Deliver);
+    world.run(seconds(1));
+    let mut delivered = world.attempts_since(resumed);
+    delivered.sort_unstable();
+    assert_eq!(delivered, [(0, 1, 2), (0, 2, 9)]);
+}
+
+/// B6.5
+#[test]
+fn attempt_that_deliver_brought_forward_and_a_crash_cut_short_is_made_again_at_once() {
+    let policy = RedeliveryPolicy {
+        redelivery_delay: Delay::Fixed(seconds(100)),
+        redelivery_max: 0,
+        restart_max: 0,
+        ..RedeliveryPolicy::default()
+    };
+    let options = ChannelOptions::from(policy).unordered(2);
+    let mut world: World = World::of_one(vec![("tell", options)]);
+    world.destination("p", "tell", failing());
+    world.tell("p", tell(1));
+    world.run(seconds(90));
+    world.tell("p", tell(2));
+    // The first stops the channel; the second was to wait for another 90 seconds.
+    world.run(seconds(10));
+    world.destination("p", "tell", silent());
+    world.command("p", "tell", Command::Deliver);
+    world.run(seconds(1));
+    assert_eq!(world.sent.len(), 4);
+    world.restart("p");
+    assert_eq!(world.sent.len(), 6);
+}
+
+/// B6.4
+#[test]
+fn success_counts_activations_from_the_start() {
+    let mut world = of("tell", RedeliveryPolicy::default());
+    let no = || vec![(Duration::ZERO, failed("no"))];
+    let mut script = vec![no(); 5];
+    script.push(vec![(Duration::ZERO, reply(1))]);
+    script.push(no());
+    world.destination("p", "tell", scripted(script));
+    world.tell("p", tell(1));
+    world.tell("p", tell(2));
+    world.run(seconds(100));
+    let of_second = world.sent.iter().filter(|s| s.delivery.number == 2);
+    assert_eq!(of_second.count(), 8);
 }
 
 /// B6.5

@@ -1,7 +1,7 @@
 //! A channel gets another destination at run time: what cannot have been sent goes there, what is
 //! in doubt waits.
 
-use refrain_core::{ChannelOptions, Command, InDoubt, Name};
+use refrain_core::{Actor, ChannelOptions, Command, InDoubt, Input, Moment, Name};
 
 use crate::world::destination::{prompt, reply, silent};
 use crate::world::worker::{Act, Ask, Do, Worker, ask};
@@ -127,6 +127,46 @@ fn wide_window_is_in_doubt_as_far_as_the_writer_may_have_run_ahead() {
     world.run(seconds(100));
     assert_eq!(at_other(&world), [5, 6, 7, 8, 9]);
     assert_eq!(world.channel("p", "ask").in_doubt, 4);
+}
+
+/// B7.7
+#[test]
+fn switch_keeps_the_order_of_a_key_whose_settlement_is_not_recorded_yet() {
+    let options = ChannelOptions::default().per_key(4).without_side_effects();
+    let mut world: World = World::of_one(vec![("tell", options)]);
+    world.destination("p", "tell", silent());
+    world.other_destination("p", "other", prompt());
+    for _ in 0..2 {
+        world.tell("p", Do(vec![Act::Tell(Some(1), Do::default())]));
+    }
+    let delivery = world.sent[0].delivery.clone();
+    let moment = Moment {
+        now: world.now,
+        seed: 0,
+    };
+    // Both happen before the driver asks for what is to be appended.
+    let confirmed = Input::Attempted {
+        channel: 2,
+        number: delivery.number,
+        attempt: delivery.attempt,
+        ended: reply(1),
+    };
+    let redirected = Input::Command {
+        channel: Name::new("tell").unwrap(),
+        by: Actor::Operator,
+        command: redirect(InDoubt::Wait),
+    };
+    world.node("p").under_way.clear();
+    for input in [confirmed, redirected] {
+        world.node("p").engine().step(moment, input);
+    }
+    assert_eq!(world.node("p").engine().drain_effects().len(), 0);
+    world.input("p", Input::Tick);
+    world.run(seconds(1));
+    assert_eq!(at_other(&world), [2]);
+    let announced = &world.nodes["p"].stream.facts().announced;
+    assert!(announced.keys().all(|(which, _)| *which == (2, 2)));
+    world.node("p").check_done();
 }
 
 /// B7.7

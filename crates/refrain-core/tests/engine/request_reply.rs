@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use refrain_core::port::destination::{Attempted, Delivery};
-use refrain_core::{Channels, Outbox, Outcome, Processor, RequestReply, Settlement, Signal};
+use refrain_core::{
+    ChannelOptions, Channels, Outbox, Outcome, Processor, RequestReply, Settlement, Signal,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::world::destination::{failed, failing, prompt, reply, scripted, silent};
@@ -251,7 +253,8 @@ fn duplicate_late_and_unknown_replies_are_counted_and_change_nothing() {
 
 #[test]
 fn refused_late_reply_does_not_start_a_second_attempt_beside_the_one_under_way() {
-    let mut world: World = World::of_one(Vec::new());
+    let options = ChannelOptions::default().unordered(2);
+    let mut world: World = World::of_one(vec![("ask", options)]);
     // The first attempt's reply comes while the second attempt is under way, and is not accepted.
     let late = vec![(seconds(8), reply(0))];
     let second = vec![(seconds(4), reply(3))];
