@@ -1,6 +1,24 @@
 //! How a request ended, and what a handler says of it.
 
 /// How one attempt of a request ended, as the channel's handler gets it.
+///
+/// ```
+/// use refrain_core::{Outcome, Settlement};
+///
+/// /// Tries until there is a reply, or three failures.
+/// fn settle(outcome: &Outcome<String>) -> Settlement {
+///     match outcome {
+///         Outcome::Reply(_) => Settlement::Confirm,
+///         Outcome::DestinationFailure { failure_count, .. } if *failure_count > 2 => {
+///             Settlement::Confirm
+///         }
+///         Outcome::DestinationFailure { .. } | Outcome::DestinationNotResponding { .. } => {
+///             Settlement::Redeliver
+///         }
+///     }
+/// }
+/// # assert_eq!(settle(&Outcome::Reply(String::new())), Settlement::Confirm);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<R> {
     /// The destination's reply.

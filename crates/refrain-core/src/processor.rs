@@ -16,6 +16,40 @@ use crate::outbox::Outbox;
 ///
 /// Names of event variants are stored, and so are the names of fields: renaming one is a new
 /// [`EVENT_VERSION`](Processor::EVENT_VERSION) with an [`upcast`](Processor::upcast) from the old.
+///
+/// ```
+/// use refrain_core::{Outbox, Processor};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Default)]
+/// struct Account {
+///     cents: u64,
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// enum AccountEvent {
+///     Withdrawn { cents: u64 },
+/// }
+///
+/// impl Processor for Account {
+///     type Message = u64;
+///     type Event = AccountEvent;
+///     type Answer = u64;
+///     type Rejection = String;
+///
+///     fn decide(&self, wanted: &u64, out: &mut Outbox<Self>) -> Result<u64, String> {
+///         let left = self.cents.checked_sub(*wanted).ok_or("not enough")?;
+///         out.event(AccountEvent::Withdrawn { cents: *wanted });
+///         Ok(left)
+///     }
+///
+///     fn apply(&mut self, event: &AccountEvent) {
+///         match event {
+///             AccountEvent::Withdrawn { cents } => self.cents -= cents,
+///         }
+///     }
+/// }
+/// ```
 pub trait Processor: Sized + Send + 'static {
     /// What outsiders may say, and nothing else.
     type Message: Serialize + DeserializeOwned + Send + 'static;

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::format::segment_header::SegmentHeader;
 use crate::queue::Queue;
@@ -14,6 +14,7 @@ use crate::recovery::read_table;
 use crate::sealed::SealedSegment;
 use crate::segment::{Segment, index_name};
 use crate::storage::{Disk, is_full, replace_file};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What the writer and the keeper's thread share.
 #[derive(Debug)]

@@ -29,8 +29,11 @@ mod recovery;
 mod scan;
 mod sealed;
 mod segment;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod snapshots;
 mod storage;
+mod sync;
 mod threads;
 mod tracker;
 mod writer;

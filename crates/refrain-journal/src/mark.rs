@@ -1,7 +1,9 @@
 //! The file of the durable mark: written after each sync of the log, before anybody is told.
 //!
-//! Invariant: what the mark covers was synced before the mark was written. It may lag, for it is
-//! only synced when the journal is idle, closed, opened or loses a segment.
+//! Invariants: what the mark covers was synced before the mark was written. It may lag, for it is
+//! only synced when the journal is idle, closed, opened or loses a segment. One slot always holds a
+//! mark that is synced: until the next sync only the other one is written, so that a loss of power
+//! that tears what was being written leaves a mark.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,8 +19,8 @@ pub(crate) const MARK_FILE: &str = "mark";
 
 const TEMPORARY: &str = "mark.new";
 
-/// How often a reader tries again when the writer overwrote what it was reading. Each slot is
-/// written in turn, so both being half written at once takes two writes during one read.
+/// How often a reader tries again when the writer overwrote what it was reading. Both slots being
+/// half written at once takes a sync and two writes during one read.
 const READS_MAX: usize = 16;
 
 /// The mark, open for writing.
@@ -90,6 +92,9 @@ impl MarkFile {
 
     /// Writes `mark` so that neither a loss of power nor a damaged slot brings an older one back.
     pub(crate) fn settle(&mut self, mark: Mark) -> io::Result<()> {
+        if !self.is_synced {
+            self.sync()?;
+        }
         for _ in SLOTS_AT {
             self.write(mark)?;
             self.sync()?;
@@ -109,8 +114,10 @@ impl MarkFile {
         self.is_synced
     }
 
+    /// Writes `mark` to the slot that its sequence names: the same one again until it is synced.
     fn write(&mut self, mark: Mark) -> io::Result<()> {
-        let sequence = self.last.sequence + 1;
+        let step = if self.is_synced { 1 } else { 2 };
+        let sequence = self.last.sequence + step;
         let mark = Mark { sequence, ..mark };
         let slot = SLOTS_AT[usize::from(!sequence.is_multiple_of(2))];
         write_all_at(self.file.as_ref(), &mark.encode(), slot as u64)?;

@@ -4,7 +4,7 @@
 //! or being written. What is rejected here has left nothing behind. Whoever was taken by the writer
 //! is told by the writer.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use refrain_core::port::journal::{AppendError, Batch, RejectReason};
@@ -15,6 +15,7 @@ use crate::format::record::{DECLARATION_BYTES_MAX, Declaration};
 use crate::names::{Names, STREAMS_MAX};
 use crate::options::Settings;
 use crate::pending::{Birth, Pending, Work, entry_bytes};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The way from callers to the writer.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use refrain_core::port::journal::{Cursor, ReadError};
 use refrain_core::{Name, Position};
@@ -12,6 +12,7 @@ use crate::index::Index;
 use crate::names::Names;
 use crate::readers::Readers;
 use crate::storage::Disk;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Shared by cursors, and by whoever adds to the index.
 #[derive(Debug)]

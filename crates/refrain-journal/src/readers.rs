@@ -5,9 +5,10 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::threads::Threads;
 
 type Job = Box<dyn FnOnce() + Send>;

@@ -1,7 +1,9 @@
 //! Threads with a name and an owner.
 
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
+
+use crate::sync::{join, spawn};
 
 /// Threads that are joined when this is dropped. Whoever drops it has told them to end.
 #[derive(Debug, Default)]
@@ -14,7 +16,7 @@ impl Threads {
         name: &str,
         work: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        let thread = Builder::new().name(name.to_owned()).spawn(work)?;
+        let thread = spawn(name, work)?;
         self.0.push(thread);
         Ok(())
     }
@@ -23,7 +25,7 @@ impl Threads {
     pub(crate) fn join(&mut self) {
         for thread in self.0.drain(..) {
             let name = thread.thread().name().unwrap_or_default().to_owned();
-            if thread.join().is_err() {
+            if join(thread).is_err() {
                 tracing::error!(name, "journal: a thread panicked");
             }
         }

@@ -4,7 +4,7 @@
 //! mark as it was and as it is goes into the index, frame by frame, checked as recovery checks it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use refrain_core::port::journal::ReadError;
@@ -19,6 +19,7 @@ use crate::recovery::{Reach, Walk, Walked, read_table, take};
 use crate::scan::Scan;
 use crate::segment::Segment;
 use crate::storage::{Access, Disk};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// How often opening starts again because segments went away while it looked at them.
 const TRIES_MAX: usize = 16;

@@ -12,6 +12,7 @@ use crate::pending::{Pending, Work};
 use crate::queue::{Call, Queue};
 use crate::read_side::ReadSide;
 use crate::scan::Item;
+use crate::sealed::SealedSegment;
 
 /// Declarations that are written at once when segments are retired: few enough for any segment.
 const DECLARATIONS_MAX: usize = 16;
@@ -79,8 +80,9 @@ impl Writer {
     fn flush(&mut self) -> Result<(), WriteError> {
         while let Some(pending) = self.taken.first() {
             let record_bytes = pending.record_bytes();
-            self.make_room(record_bytes)?;
+            let sealed = self.make_room(record_bytes)?;
             let count = self.log.write(&self.taken)?;
+            self.index(sealed);
             self.show();
             let ticket = self.taken[count - 1].ticket;
             self.queue.acknowledged().advance(ticket);
@@ -96,12 +98,18 @@ impl Writer {
         Ok(())
     }
 
-    fn make_room(&mut self, record_bytes: usize) -> Result<(), WriteError> {
-        if let Some(rotation) = self.log.make_room(record_bytes)? {
-            let sealed = self.read_side.index().seal(rotation.span, rotation.next);
+    /// Moves on to the next segment if need be, and gives the one that was left then.
+    fn make_room(&mut self, record_bytes: usize) -> Result<Option<Arc<SealedSegment>>, WriteError> {
+        let rotation = self.log.make_room(record_bytes)?;
+        Ok(rotation.map(|rotation| self.read_side.index().seal(rotation.span, rotation.next)))
+    }
+
+    /// Orders the index of a segment that was left. Not before a frame in the next one is durable:
+    /// without it the next opening goes on in the old segment, beyond what the index says of it.
+    fn index(&self, sealed: Option<Arc<SealedSegment>>) {
+        if let Some(sealed) = sealed {
             self.keeper.sealed(sealed);
         }
-        Ok(())
     }
 
     /// Adds the frame that was written to the index, and wakes who follows its streams.
@@ -136,8 +144,9 @@ impl Writer {
         }
         let declarations = self.read_side.index().declared_below(segment);
         for some in declarations.chunks(DECLARATIONS_MAX) {
-            self.make_room(some.len() * DECLARATION_BYTES_MAX)?;
+            let sealed = self.make_room(some.len() * DECLARATION_BYTES_MAX)?;
             self.log.declare(some)?;
+            self.index(sealed);
             self.show();
         }
         self.log.retire(segment)?;

@@ -21,7 +21,7 @@ enum Uses {
     Anything,
 }
 
-const FLOORS: [Floor; 8] = [
+const FLOORS: [Floor; 9] = [
     floor("refrain-core", &[]),
     floor("refrain-journal", &["refrain-core"]),
     floor("refrain-http", &["refrain-core"]),
@@ -29,13 +29,15 @@ const FLOORS: [Floor; 8] = [
     floor("refrain", &["refrain-core", "refrain-journal"]),
     floor("orders", &["refrain", "refrain-http"]),
     tool("bench"),
+    tool("sim"),
     tool("xtask"),
 ];
 
 /// What `refrain-core` may bring in; `docs/decisions` argues for each that is more than words.
-const CORE_MAY_BRING: [&str; 8] = [
+const CORE_MAY_BRING: [&str; 9] = [
     "bytes",
     "hmac",
+    "minicbor",
     "minicbor-serde",
     "serde",
     "serde_json",

@@ -72,6 +72,41 @@ pub(crate) mod sealed {
 }
 
 /// Requests of `P` to one destination, and the handler of their outcomes.
+///
+/// ```
+/// # use refrain_core::{Channels, OneWay, Outbox, Outcome, Processor, RequestReply, Settlement, Timer};
+/// # struct Shop;
+/// # impl Processor for Shop {
+/// #     type Message = u64;
+/// #     type Event = u64;
+/// #     type Answer = ();
+/// #     type Rejection = ();
+/// #     const CHANNELS: Channels<Self> = &[&PAYMENT];
+/// #     fn decide(&self, cents: &u64, out: &mut Outbox<Self>) -> Result<(), ()> {
+/// #         out.request(&PAYMENT, cents);
+/// #         Ok(())
+/// #     }
+/// #     fn apply(&mut self, _: &u64) {}
+/// # }
+/// const PAYMENT: RequestReply<Shop, u64, String> = RequestReply::new("payment", Shop::on_payment);
+///
+/// impl Shop {
+///     fn on_payment(&self, cents: &u64, outcome: Outcome<String>, out: &mut Outbox<Self>) -> Settlement {
+///         match outcome {
+///             Outcome::Reply(_receipt) => {
+///                 out.event(*cents);
+///                 Settlement::Confirm
+///             }
+///             Outcome::DestinationFailure { failure_count, .. } if failure_count > 2 => {
+///                 Settlement::Confirm
+///             }
+///             Outcome::DestinationFailure { .. } | Outcome::DestinationNotResponding { .. } => {
+///                 Settlement::Redeliver
+///             }
+///         }
+///     }
+/// }
+/// ```
 pub struct RequestReply<P: Processor, Q, R> {
     name: &'static str,
     handler: OutcomeHandler<P, Q, R>,
@@ -142,6 +177,30 @@ where
 }
 
 /// One-way messages of `P` to one destination.
+///
+/// ```
+/// # use refrain_core::{Channels, OneWay, Outbox, Outcome, Processor, RequestReply, Settlement, Timer};
+/// # struct Shop;
+/// # impl Processor for Shop {
+/// #     type Message = u64;
+/// #     type Event = u64;
+/// #     type Answer = ();
+/// #     type Rejection = ();
+/// #     const CHANNELS: Channels<Self> = &[&MAIL];
+/// #     fn apply(&mut self, _: &u64) {}
+/// #     fn decide(&self, order: &u64, out: &mut Outbox<Self>) -> Result<(), ()> {
+/// #         self.on_order(*order, out);
+/// #         Ok(())
+/// #     }
+/// # }
+/// const MAIL: OneWay<Shop, String> = OneWay::reliable("mail");
+///
+/// # impl Shop {
+/// fn on_order(&self, order: u64, out: &mut Outbox<Self>) {
+///     out.send(&MAIL, &format!("order {order} is on its way"));
+/// }
+/// # }
+/// ```
 pub struct OneWay<P, M> {
     name: &'static str,
     kind: ChannelKind,
@@ -199,6 +258,35 @@ impl<P: Processor, M> sealed::Handles<P> for OneWay<P, M> {
 }
 
 /// Messages of `P` to itself at a later time, and their handler.
+///
+/// ```
+/// use std::time::Duration;
+/// # use refrain_core::{Channels, OneWay, Outbox, Outcome, Processor, RequestReply, Settlement, Timer};
+/// # struct Shop;
+/// # impl Processor for Shop {
+/// #     type Message = u64;
+/// #     type Event = u64;
+/// #     type Answer = ();
+/// #     type Rejection = ();
+/// #     const CHANNELS: Channels<Self> = &[&EXPIRY];
+/// #     fn apply(&mut self, _: &u64) {}
+/// #     fn decide(&self, order: &u64, out: &mut Outbox<Self>) -> Result<(), ()> {
+/// #         self.on_order(*order, out);
+/// #         Ok(())
+/// #     }
+/// # }
+/// const EXPIRY: Timer<Shop, u64> = Timer::new("expiry", Shop::on_expiry);
+///
+/// impl Shop {
+///     fn on_order(&self, order: u64, out: &mut Outbox<Self>) {
+///         out.after(Duration::from_secs(3600), &EXPIRY, &order);
+///     }
+///
+///     fn on_expiry(&self, order: &u64, out: &mut Outbox<Self>) {
+///         out.event(*order);
+///     }
+/// }
+/// ```
 pub struct Timer<P: Processor, T> {
     name: &'static str,
     handler: TimerHandler<P, T>,

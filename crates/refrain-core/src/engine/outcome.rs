@@ -11,7 +11,7 @@ use super::{Engine, Moment, Signal, bounded, panic_text};
 use crate::cause::{Cause, DeliveryId, OutcomeCause};
 use crate::channel::{Came, ChannelKind, Unreadable};
 use crate::entry::{Actor, Move, RecordedMessage, StepVerdict};
-use crate::ledger::Open;
+use crate::ledger::{Open, Progress};
 use crate::limit::PANICS_MAX;
 use crate::outbox::Chance;
 use crate::outcome::Settlement;
@@ -170,16 +170,7 @@ impl<P: Processor> Engine<P> {
             });
             handled = self.handle(moment, delivery, open, &ended);
         }
-        let failures = open.progress.failure_count + 1;
-        let replies = open.progress.reply_count + 1;
-        let (what, bytes, retry_after) = match &ended {
-            Attempted::Replied(reply) => (OutcomeCause::Reply(replies), &reply[..], None),
-            Attempted::Failed(failure) => {
-                let what = OutcomeCause::Failure(failures);
-                (what, failure.error.as_bytes(), failure.retry_after)
-            }
-            Attempted::NotResponding => (OutcomeCause::NotResponding(failures), &[][..], None),
-        };
+        let (what, bytes, retry_after) = recorded_as(&ended, &open.progress);
         let cause = Cause::Outcome {
             delivery,
             attempt,
@@ -331,6 +322,23 @@ impl<P: Processor> Engine<P> {
             Err(CommitError::Invalid(text)) => self.park_outcome(moment, cause, &[], &text),
             Err(CommitError::Spoiled(text)) => self.spoil(SpoiledBy::Timer { delivery }, text),
         }
+    }
+}
+
+/// Which outcome of its request it is, what is recorded of it, and how long the destination wants to
+/// be left alone.
+fn recorded_as<'a>(
+    ended: &'a Attempted,
+    before: &Progress,
+) -> (OutcomeCause, &'a [u8], Option<Duration>) {
+    let failures = before.failure_count + 1;
+    match ended {
+        Attempted::Replied(reply) => (OutcomeCause::Reply(before.reply_count + 1), reply, None),
+        Attempted::Failed(failure) => {
+            let what = OutcomeCause::Failure(failures);
+            (what, failure.error.as_bytes(), failure.retry_after)
+        }
+        Attempted::NotResponding => (OutcomeCause::NotResponding(failures), &[], None),
     }
 }
 

@@ -14,6 +14,34 @@ use crate::time::Timestamp;
 ///
 /// Only [`apply`](Processor::apply) is called. What is still owed is found out afterwards, by
 /// [`Engine::begin`](crate::Engine::begin).
+///
+/// ```
+/// # use refrain_core::{Outbox, Processor};
+/// # #[derive(Debug, Default, Clone, Copy, PartialEq)]
+/// # struct Sum(u64);
+/// # impl Processor for Sum {
+/// #     type Message = u64;
+/// #     type Event = u64;
+/// #     type Answer = u64;
+/// #     type Rejection = ();
+/// #     fn decide(&self, message: &u64, out: &mut Outbox<Sum>) -> Result<u64, ()> {
+/// #         out.event(*message);
+/// #         Ok(self.0 + message)
+/// #     }
+/// #     fn apply(&mut self, event: &u64) {
+/// #         self.0 += event;
+/// #     }
+/// # }
+/// use refrain_core::{Remember, Replay};
+///
+/// # let entries: Vec<Vec<u8>> = Vec::new();
+/// let mut replay = Replay::new(Sum::default(), Remember::default());
+/// for entry in &entries {
+///     replay.entry(replay.next(), entry)?;
+/// }
+/// println!("{:?} as of {}", replay.state(), replay.next());
+/// # Ok::<(), refrain_core::ReplayError>(())
+/// ```
 #[derive(Debug)]
 pub struct Replay<P> {
     pub(super) state: P,

@@ -58,7 +58,12 @@ impl Begun {
         if version != VERSION {
             return Err(reader.unknown(version.into()));
         }
-        let epoch = Epoch::new(reader.u64()?);
+        let epoch = reader.u64()?;
+        if epoch == 0 || epoch == u64::MAX {
+            // Epochs count from 1, and another one must follow.
+            return Err(reader.invalid());
+        }
+        let epoch = Epoch::new(epoch);
         let time = Timestamp::from_micros(reader.u64()?);
         let (writer, secret) = (reader.array()?, reader.array()?);
         let code_version = reader.text()?.to_owned();

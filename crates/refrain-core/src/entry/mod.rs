@@ -8,6 +8,8 @@ mod begun;
 mod cause_format;
 mod moved;
 mod step;
+#[cfg(test)]
+mod tests;
 pub(crate) mod wire;
 
 pub use begun::{Begun, DeclaredChannel};
@@ -19,7 +21,21 @@ pub use wire::FormatError;
 use wire::Reader;
 
 /// One fact of a stream.
-#[derive(Debug, Clone)]
+///
+/// ```
+/// use refrain_core::Entry;
+///
+/// # fn print(bytes: &[u8]) -> Result<(), refrain_core::FormatError> {
+/// match Entry::decode(bytes)? {
+///     Entry::Begun(begun) => println!("epoch {} by {}", begun.epoch, begun.code_version),
+///     Entry::Step(step) => println!("{:?} because of {:?}", step.verdict, step.cause),
+///     Entry::ChannelMoved(moved) => println!("channel {}: {:?}", moved.channel, moved.what),
+/// }
+/// # Ok(())
+/// # }
+/// assert!(Entry::decode(b"anything").is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry<'a> {
     /// A writer began.
     Begun(Begun),

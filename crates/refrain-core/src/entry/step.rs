@@ -8,7 +8,7 @@ use crate::outcome::Settlement;
 use crate::time::Timestamp;
 
 /// One handled message. Borrowed from stored bytes, or from the buffers of the step being made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step<'a> {
     /// How the message was handled.
     pub verdict: StepVerdict,

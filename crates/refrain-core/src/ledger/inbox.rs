@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
-use super::numbers::Numbers;
+use super::sender::Sender;
 use crate::cause::Cause;
 use crate::entry::FormatError;
 use crate::entry::wire::{Reader, length, put_bytes, put_u32, put_u64};
 use crate::id::Position;
-use crate::limit::{DELIVERED_ANSWERS_MAX, REMEMBERED_DEFAULT, SOURCES_MAX};
+use crate::limit::{REMEMBERED_DEFAULT, SOURCES_MAX};
 use crate::time::Timestamp;
 
 /// How long identities from outside are remembered: the promise that the same one again changes
@@ -77,16 +77,6 @@ struct Outside {
 struct Handled {
     number: u64,
     position: Position,
-}
-
-/// What a channel of another processor delivered.
-#[derive(Debug, Default)]
-struct Sender {
-    settled_below: u64,
-    /// What was handled at or above `settled_below`.
-    handled: Numbers,
-    /// Where the latest of them were.
-    positions: BTreeMap<u64, Position>,
 }
 
 impl Inbox {
@@ -261,54 +251,6 @@ impl Inbox {
             *inbox.sender(sender, channel) = of;
         }
         Ok(inbox)
-    }
-}
-
-impl Sender {
-    fn seen(&self, number: u64) -> Seen {
-        if number < self.settled_below || self.handled.contains(number) {
-            Seen::Handled(self.positions.get(&number).copied())
-        } else {
-            Seen::New
-        }
-    }
-
-    fn note(&mut self, number: u64, settled_below: u64, position: Position) {
-        self.handled.insert(number);
-        self.positions.insert(number, position);
-        if settled_below > self.settled_below {
-            self.settled_below = settled_below;
-            self.handled.forget_below(settled_below);
-            self.positions = self.positions.split_off(&settled_below);
-        }
-        if self.positions.len() > DELIVERED_ANSWERS_MAX {
-            self.positions.pop_first();
-        }
-    }
-
-    fn encode(&self, into: &mut Vec<u8>) {
-        put_u64(into, self.settled_below);
-        self.handled.encode(into);
-        put_u64(into, self.positions.len() as u64);
-        for (number, position) in &self.positions {
-            put_u64(into, *number);
-            put_u64(into, position.get());
-        }
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Sender, FormatError> {
-        let settled_below = reader.u64()?;
-        let handled = Numbers::decode(reader, settled_below, u64::MAX)?;
-        let mut positions = BTreeMap::new();
-        for _ in 0..reader.u64()? {
-            let number = reader.u64()?;
-            positions.insert(number, position(reader)?);
-        }
-        Ok(Sender {
-            settled_below,
-            handled,
-            positions,
-        })
     }
 }
 

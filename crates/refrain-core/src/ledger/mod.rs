@@ -9,6 +9,7 @@ mod inbox;
 mod numbers;
 mod open;
 mod secret;
+mod sender;
 mod stored;
 
 use crate::cause::Cause;
@@ -21,7 +22,7 @@ use open::Failure;
 pub(crate) use channel::{Channel, Room, STRICT, Status};
 pub use inbox::Remember;
 pub(crate) use inbox::{Inbox, Seen};
-pub(crate) use open::{Open, SetAside};
+pub(crate) use open::{Open, Progress, SetAside};
 pub(crate) use secret::Secret;
 
 #[derive(Debug)]

@@ -67,6 +67,21 @@ pub struct Failure {
 }
 
 /// The outside service at a channel's end.
+///
+/// ```
+/// use bytes::Bytes;
+/// use refrain_core::port::BoxFuture;
+/// use refrain_core::port::destination::{Attempted, Delivery, Destination};
+///
+/// /// Takes everything and keeps nothing.
+/// struct Sink;
+///
+/// impl Destination for Sink {
+///     fn deliver(&self, _: Delivery) -> BoxFuture<'_, Attempted> {
+///         Box::pin(async { Attempted::Replied(Bytes::new()) })
+///     }
+/// }
+/// ```
 pub trait Destination: Send + Sync + 'static {
     /// Hands the delivery over and says how that ended.
     ///

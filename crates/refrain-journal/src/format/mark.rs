@@ -1,7 +1,7 @@
 //! The durable mark: how far the log is known to be on the medium.
 //!
-//! Two slots in one file, written in turn, so that a torn or damaged slot leaves the one before it.
-//! An older mark is never wrong, it only lags.
+//! Two slots in one file, of which one is written between two syncs, so that a torn or damaged slot
+//! leaves an older one. An older mark is never wrong, it only lags.
 
 use super::{Unreadable, VERSION, u32_at, u64_at};
 
@@ -11,7 +11,7 @@ pub(crate) const MARK_FILE_BYTES: usize = 4096;
 /// Where the slots start: far enough apart to share no sector.
 pub(crate) const SLOTS_AT: [usize; 2] = [0, 2048];
 
-/// Bytes of a slot. They fit a sector, which a disk writes whole or not at all.
+/// Bytes of a slot. They fit a sector, so that what a disk tears is one slot.
 pub(crate) const SLOT_BYTES: usize = 80;
 
 const _: () = assert!(SLOT_BYTES <= 512);
@@ -37,7 +37,8 @@ pub(crate) struct Mark {
     pub(crate) stage: Stage,
     /// The journal, drawn when it was made.
     pub(crate) identity: u64,
-    /// Grows by one with each write of the mark; the larger one counts.
+    /// Grows with each write of the mark; the larger one counts, and even ones stand in the first
+    /// slot.
     pub(crate) sequence: u64,
     /// The opening that wrote it.
     pub(crate) epoch: u64,

@@ -113,6 +113,8 @@ fn found(disk: &dyn Disk, dir: &Path, settings: &Settings) -> Result<Mark, OpenE
             epoch: mark.epoch,
             segment_bytes: settings.segment_bytes,
         };
+        // The mark may be seen and its name not be lasting; its log may not outlive it.
+        disk.sync_dir(dir).map_err(OpenError::io(dir))?;
         Segment::create(disk, dir, header).map_err(OpenError::io(dir))?;
     }
     Ok(mark)
@@ -123,7 +125,10 @@ fn random_identity() -> u64 {
     RandomState::new().hash_one(0u8)
 }
 
-/// Keeps a spare segment that was never written, and removes what else lies behind the end.
+/// Keeps a spare segment that was never written, and removes what else lies behind the end: the last
+/// one first and for good, so that another crash leaves no gap before a segment that is there. In
+/// the end the names of all that are left are lasting: whoever had the journal before may have been
+/// killed between making a segment and syncing its directory.
 fn clear_ahead(
     disk: &dyn Disk,
     dir: &Path,
@@ -131,8 +136,7 @@ fn clear_ahead(
     walked: &Walked,
 ) -> Result<Option<Segment>, OpenError> {
     let mut spare = None;
-    let mut has_removed = false;
-    for segment in &walked.ahead {
+    for segment in walked.ahead.iter().rev() {
         let number = segment.header.number;
         let start = Scan::start_of(number, walked.end.frame, walked.end.chain);
         let mut scan = Scan::new(segment.clone(), start, 0);
@@ -143,12 +147,10 @@ fn clear_ahead(
             spare = Some(segment.clone());
         } else {
             Segment::remove(disk, dir, number)?;
-            has_removed = true;
+            disk.sync_dir(dir).map_err(OpenError::io(dir))?;
         }
     }
-    if has_removed {
-        disk.sync_dir(dir).map_err(OpenError::io(dir))?;
-    }
+    disk.sync_dir(dir).map_err(OpenError::io(dir))?;
     Ok(spare)
 }
 

@@ -1,0 +1,67 @@
+//! What a channel of another processor delivered, as far as it may come again.
+
+use std::collections::BTreeMap;
+
+use super::inbox::{Seen, position};
+use super::numbers::Numbers;
+use crate::entry::FormatError;
+use crate::entry::wire::{Reader, put_u64};
+use crate::id::Position;
+use crate::limit::DELIVERED_ANSWERS_MAX;
+
+#[derive(Debug, Default)]
+pub(super) struct Sender {
+    settled_below: u64,
+    /// What was handled at or above `settled_below`.
+    handled: Numbers,
+    /// Where the latest of them were.
+    positions: BTreeMap<u64, Position>,
+}
+
+impl Sender {
+    pub(super) fn seen(&self, number: u64) -> Seen {
+        if number < self.settled_below || self.handled.contains(number) {
+            Seen::Handled(self.positions.get(&number).copied())
+        } else {
+            Seen::New
+        }
+    }
+
+    pub(super) fn note(&mut self, number: u64, settled_below: u64, position: Position) {
+        self.handled.insert(number);
+        self.positions.insert(number, position);
+        if settled_below > self.settled_below {
+            self.settled_below = settled_below;
+            self.handled.forget_below(settled_below);
+            self.positions = self.positions.split_off(&settled_below);
+        }
+        if self.positions.len() > DELIVERED_ANSWERS_MAX {
+            self.positions.pop_first();
+        }
+    }
+
+    pub(super) fn encode(&self, into: &mut Vec<u8>) {
+        put_u64(into, self.settled_below);
+        self.handled.encode(into);
+        put_u64(into, self.positions.len() as u64);
+        for (number, position) in &self.positions {
+            put_u64(into, *number);
+            put_u64(into, position.get());
+        }
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Sender, FormatError> {
+        let settled_below = reader.u64()?;
+        let handled = Numbers::decode(reader, settled_below, u64::MAX)?;
+        let mut positions = BTreeMap::new();
+        for _ in 0..reader.u64()? {
+            let number = reader.u64()?;
+            positions.insert(number, position(reader)?);
+        }
+        Ok(Sender {
+            settled_below,
+            handled,
+            positions,
+        })
+    }
+}

@@ -1,0 +1,251 @@
+//! A disk that is a function of its seed.
+//!
+//! [`SimDisk`] is the machine's disk. [`SimDisk::process`] is what one process sees of it: from the
+//! moment the process is killed or the power goes, every call fails and changes nothing. Each call
+//! hands the baton on, may go wrong, and leaves a line in the trace.
+
+mod fault;
+mod file;
+mod medium;
+mod process;
+mod survival;
+mod trace;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use fault::{Fault, Lie, Op, Rates};
+pub use medium::SECTOR_BYTES;
+pub use process::Process;
+pub use survival::Survival;
+pub use trace::Trace;
+
+use crate::baton::Baton;
+use crate::chance::Chance;
+use crate::sometimes::{Sometimes, note};
+use medium::{FileId, Medium, Node};
+
+/// How a process ends before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It is killed; what it wrote is still there.
+    Kill,
+    /// The power goes; what is not synced is in doubt.
+    Cut,
+}
+
+/// The disk of one machine.
+#[derive(Debug, Clone)]
+pub struct SimDisk {
+    machine: Arc<Mutex<Machine>>,
+    baton: Arc<Baton>,
+}
+
+#[derive(Debug)]
+struct Machine {
+    medium: Medium,
+    chance: Chance,
+    rates: Rates,
+    capacity: u64,
+    trace: Trace,
+    /// Operations since the beginning.
+    ops: u64,
+    /// When the process that runs now ends.
+    end: Option<(u64, End)>,
+    ended: Option<End>,
+    /// The process that runs now.
+    process: u64,
+    locked: Vec<String>,
+    /// Faults that the process that runs now may have felt.
+    felt: u64,
+    lied: bool,
+}
+
+impl SimDisk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new(baton: Arc<Baton>, chance: Chance, trace: Trace) -> SimDisk {
+        SimDisk {
+            machine: Arc::new(Mutex::new(Machine {
+                medium: Medium::default(),
+                chance,
+                rates: Rates::default(),
+                capacity: u64::MAX,
+                trace,
+                ops: 0,
+                end: None,
+                ended: None,
+                process: 0,
+                locked: Vec::new(),
+                felt: 0,
+                lied: false,
+            })),
+            baton,
+        }
+    }
+
+    /// Starts a process; the one before has ended.
+    #[must_use]
+    pub fn process(&self, rates: Rates, end: Option<(u64, End)>) -> Process {
+        let mut machine = self.lock();
+        machine.process += 1;
+        machine.rates = rates;
+        machine.end = end.map(|(after, end)| (machine.ops + after, end));
+        machine.ended = None;
+        machine.felt = 0;
+        machine.locked.clear();
+        Process::new(self.clone(), machine.process)
+    }
+
+    /// How the process that ran last was ended, if it was.
+    #[must_use]
+    pub fn ended(&self) -> Option<End> {
+        self.lock().ended
+    }
+
+    /// Ends the running process now.
+    pub fn end_now(&self, end: End) {
+        let mut machine = self.lock();
+        if machine.ended.is_none() {
+            machine.finish(end);
+        }
+    }
+
+    /// The machine goes on after a kill: what a failed sync left in the cache may be gone.
+    pub fn survive_kill(&self) {
+        let mut machine = self.lock();
+        let machine = &mut *machine;
+        for id in machine.medium.files() {
+            if machine.medium.file(id).is_stale && machine.chance.one_in(2) {
+                machine.medium.file_mut(id).evict();
+            }
+        }
+    }
+
+    /// The power comes back.
+    pub fn survive_cut(&self, survival: Survival) {
+        let mut machine = self.lock();
+        let is_segment_made = machine
+            .medium
+            .names
+            .keys()
+            .any(|name| name.ends_with(".log.new"));
+        if is_segment_made {
+            note(Sometimes::CutWhileSegmentMade);
+        }
+        machine.medium.cut(survival);
+    }
+
+    /// A disk with the same bytes, un-synced ones included, for another run.
+    #[must_use]
+    pub fn copy(&self, baton: Arc<Baton>, chance: Chance) -> SimDisk {
+        let copy = SimDisk::new(baton, chance, Trace::default());
+        copy.lock().medium = self.lock().medium.clone();
+        copy
+    }
+
+    /// Things that are not synced and have a fate of their own.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.lock().medium.pending()
+    }
+
+    /// Sets how many bytes the files may take.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.lock().capacity = bytes;
+    }
+
+    /// Whether there is a capacity.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.lock().capacity < u64::MAX
+    }
+
+    /// Bytes that the files take.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.lock().medium.used()
+    }
+
+    /// Changes one bit of a file on the medium, and says where.
+    pub fn flip(&self, chance: &mut Chance) -> Option<String> {
+        let mut machine = self.lock();
+        let names: Vec<(String, FileId)> = machine.medium.named_files();
+        let sized = names
+            .into_iter()
+            .filter(|(_, id)| !machine.medium.file(*id).medium.is_empty());
+        let sized: Vec<_> = sized.collect();
+        let (path, id) = sized.get(chance.index(sized.len().max(1)))?.clone();
+        let file = machine.medium.file_mut(id);
+        let used = file.medium.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
+        let at = chance.index(used);
+        let bit = chance.below(8);
+        file.medium[at] ^= 1 << bit;
+        if let Some(byte) = file.cache.get_mut(at) {
+            *byte = file.medium[at];
+        }
+        machine.lied = true;
+        Some(format!("bit {bit} of {path} at {at}"))
+    }
+
+    /// Operations so far.
+    #[must_use]
+    pub fn ops(&self) -> u64 {
+        self.lock().ops
+    }
+
+    /// Whether the running process may have felt a fault.
+    #[must_use]
+    pub fn was_felt(&self) -> bool {
+        self.lock().felt > 0
+    }
+
+    /// Whether an operation lied.
+    #[must_use]
+    pub fn has_lied(&self) -> bool {
+        self.lock().lied
+    }
+
+    /// The hash of everything that happened.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.lock().trace.hash()
+    }
+
+    /// The last operations, when the trace keeps them.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.lock().trace.lines()
+    }
+
+    /// Adds a remark to the trace.
+    pub fn remark(&self, text: impl FnOnce() -> String) {
+        self.lock().trace.remark(text);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Machine {
+    fn finish(&mut self, end: End) {
+        self.ended = Some(end);
+        self.locked.clear();
+        self.trace.remark(|| format!("      *** {end:?}"));
+    }
+
+    /// Whether `bytes` more fit.
+    fn has_room(&self, bytes: u64) -> bool {
+        self.medium.used().saturating_add(bytes) <= self.capacity
+    }
+}
+
+impl Medium {
+    fn named_files(&self) -> Vec<(String, FileId)> {
+        let files = self.names.iter().filter_map(|(path, node)| match node {
+            Node::Dir => None,
+            Node::File(id) => Some((path.clone(), *id)),
+        });
+        files.collect()
+    }
+}

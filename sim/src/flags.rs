@@ -1,0 +1,36 @@
+//! What can be asked for on the command line.
+
+use clap::Parser;
+
+/// Simulates the embedded journal on a disk that fails, and checks every promise after each crash.
+#[derive(Debug, Parser)]
+#[command(name = "sim")]
+pub(crate) struct Flags {
+    /// Run one seed and print what happened.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// With --seed: only the first acts of its plan.
+    #[arg(long, requires = "seed")]
+    pub(crate) acts: Option<usize>,
+    /// Run so many seeds.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) from: u64,
+    /// Run seeds for so many minutes instead.
+    #[arg(long)]
+    pub(crate) minutes: Option<u64>,
+    /// Every workload of up to three acts, every crash point; and each operation failing in turn.
+    #[arg(long)]
+    pub(crate) exhaustive: bool,
+    /// Plant each known bug and see that it is found. With a name, only that one.
+    #[arg(long, num_args = 0..=1, default_missing_value = "all")]
+    pub(crate) planted: Option<String>,
+    /// Threads that run seeds.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) threads: usize,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

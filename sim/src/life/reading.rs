@@ -1,0 +1,206 @@
+//! What a program reads, and what readers of other processes see.
+
+use std::sync::Arc;
+
+use refrain_core::port::BoxFuture;
+use refrain_core::port::journal::{Chunk, Cursor, Journal, ReadError};
+use refrain_journal::{JournalReader, OpenError};
+
+use super::{DIR, Life, position};
+use crate::model::Violation;
+use crate::sometimes::{Sometimes, note};
+use crate::wait::{look, wait};
+
+const SERVED: &str = "damage is refused, never served; nothing else is called damage";
+const READS: &str = "reading reaches the head";
+
+/// A cursor, and what it gave.
+type Followed = (Box<dyn Cursor>, Result<Option<Chunk>, ReadError>);
+
+/// A cursor that waits for more.
+pub(super) struct Follower {
+    stream: usize,
+    next: u64,
+    answer: BoxFuture<'static, Followed>,
+}
+
+impl Life<'_, '_> {
+    /// Reads a stream from its first position to its head.
+    pub(super) fn read(&mut self, stream: usize) -> Result<(), Violation> {
+        let name = self.name(stream);
+        let (head, first) = self.extent(&name);
+        self.run.model.saw_head(stream, head)?;
+        let opened = wait(
+            self.run.baton,
+            &mut self.journal.read(&name, position(first)),
+        );
+        let mut cursor = match opened {
+            Ok(cursor) => cursor,
+            Err(error) => return self.unread(&error),
+        };
+        let mut next = first;
+        loop {
+            match wait(self.run.baton, &mut cursor.next()) {
+                Ok(Some(chunk)) => next = self.saw(stream, next, &chunk)?,
+                Ok(None) if next == head + 1 => return Ok(()),
+                Ok(None) => {
+                    let detail = format!("{name} ends before {next}, its head is {head}");
+                    return Err(Violation::new(READS, detail));
+                }
+                Err(error) => return self.unread(&error),
+            }
+        }
+    }
+
+    /// Checks a chunk that starts at `next`, and says where the one after it does.
+    fn saw(&mut self, stream: usize, next: u64, chunk: &Chunk) -> Result<u64, Violation> {
+        let mut wanted = next;
+        for (position, entry) in chunk.entries() {
+            if position.get() != wanted {
+                let detail = format!("{position} instead of {wanted}");
+                return Err(Violation::new(READS, detail));
+            }
+            self.run.model.saw_entry(stream, wanted, entry)?;
+            wanted += 1;
+        }
+        Ok(wanted)
+    }
+
+    /// Whether reading may fail like this.
+    fn unread(&self, error: &ReadError) -> Result<(), Violation> {
+        let is_due = match error {
+            ReadError::Corrupt { .. } => {
+                note(Sometimes::DamageNotServed);
+                self.run.disk.has_lied()
+            }
+            ReadError::Unavailable(_) => self.is_excused(),
+            ReadError::Forgotten { .. } => self.has_forgotten,
+            _ => false,
+        };
+        if is_due {
+            return Ok(());
+        }
+        Err(Violation::new(SERVED, error.to_string()))
+    }
+
+    /// Asks for everything that is known without reading.
+    pub(super) fn ask(&mut self) -> Result<(), Violation> {
+        let (heads, firsts) = self.extents();
+        for (stream, (head, first)) in heads.into_iter().zip(firsts).enumerate() {
+            self.run.model.saw_head(stream, head)?;
+            self.run.model.saw_first(stream, first)?;
+        }
+        let names = look(&mut self.journal.streams("", None, 100)).expect("known at once");
+        match names {
+            Ok(names) => self.run.model.saw_streams(&names),
+            Err(error) => self.unread(&error),
+        }
+    }
+
+    pub(super) fn follow(&mut self) -> Result<(), Violation> {
+        let Some(mut follower) = self.follower.take() else {
+            let stream = self.any_stream();
+            let name = self.name(stream);
+            let (_, first) = self.extent(&name);
+            let opened = wait(
+                self.run.baton,
+                &mut self.journal.follow(&name, position(first)),
+            );
+            match opened {
+                Ok(cursor) => self.follower = Some(Follower::new(stream, first, cursor)),
+                Err(error) => self.unread(&error)?,
+            }
+            return Ok(());
+        };
+        let (head, _) = self.extent(&self.name(follower.stream));
+        let answer = if head >= follower.next {
+            Some(wait(self.run.baton, &mut follower.answer))
+        } else {
+            look(&mut follower.answer)
+        };
+        let Some((cursor, next)) = answer else {
+            self.follower = Some(follower);
+            return Ok(());
+        };
+        match next {
+            Ok(Some(chunk)) => {
+                note(Sometimes::FollowerSaw);
+                let next = self.saw(follower.stream, follower.next, &chunk)?;
+                self.follower = Some(Follower::new(follower.stream, next, cursor));
+                Ok(())
+            }
+            Ok(None) => Err(Violation::new(READS, "a following cursor ended")),
+            Err(error) => self.unread(&error),
+        }
+    }
+
+    pub(super) fn read_elsewhere(&mut self) -> Result<(), Violation> {
+        let disk = Arc::clone(&self.process);
+        let reader = match JournalReader::open_on(disk, DIR, self.run.options.clone()) {
+            Ok(reader) => reader,
+            Err(OpenError::Io { .. }) if self.is_excused() => return Ok(()),
+            Err(_) if self.run.disk.has_lied() => return Ok(()),
+            Err(error) => return Err(Violation::new(SERVED, error.to_string())),
+        };
+        if self.run.chance.one_in(2) {
+            self.run.baton.stall(4);
+            if let Err(error) = reader.refresh() {
+                self.unread_elsewhere(&error)?;
+            }
+        }
+        for stream in 0..self.run.model.len() {
+            self.read_stream_elsewhere(&reader, stream)?;
+        }
+        Ok(())
+    }
+
+    fn read_stream_elsewhere(
+        &mut self,
+        reader: &JournalReader,
+        stream: usize,
+    ) -> Result<(), Violation> {
+        let name = self.name(stream);
+        let Some(head) = reader.head(&name) else {
+            return Ok(());
+        };
+        note(Sometimes::ReaderSaw);
+        self.run.model.reader_saw_head(stream, head.get())?;
+        let Some(first) = reader.first(&name) else {
+            return Ok(());
+        };
+        let mut cursor = match reader.read(&name, first) {
+            Ok(cursor) => cursor,
+            Err(error) => return self.unread_elsewhere(&error),
+        };
+        let mut next = first.get();
+        loop {
+            match wait(self.run.baton, &mut cursor.next()) {
+                Ok(Some(chunk)) => next = self.saw(stream, next, &chunk)?,
+                Ok(None) => return Ok(()),
+                Err(error) => return self.unread_elsewhere(&error),
+            }
+        }
+    }
+
+    /// As [`Life::unread`]; besides, segments may go away under a reader of another process.
+    fn unread_elsewhere(&self, error: &ReadError) -> Result<(), Violation> {
+        if matches!(error, ReadError::Unavailable(_)) && self.has_forgotten {
+            return Ok(());
+        }
+        self.unread(error)
+    }
+}
+
+impl Follower {
+    fn new(stream: usize, next: u64, mut cursor: Box<dyn Cursor>) -> Follower {
+        let answer = Box::pin(async move {
+            let answer = cursor.next().await;
+            (cursor, answer)
+        });
+        Follower {
+            stream,
+            next,
+            answer,
+        }
+    }
+}

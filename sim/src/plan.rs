@@ -1,0 +1,227 @@
+//! What a seed means: sizes, pace, faults and the mix of work, each class on or off by its own coin.
+
+use crate::baton::Pace;
+use crate::chance::Chance;
+use crate::disk::{End, Lie, Rates};
+
+/// Bytes of the smallest segment.
+pub const SEGMENT_BYTES: u64 = 8192;
+
+/// One thing that a program does with its journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Submits an append and does not wait.
+    Append,
+    /// Submits an append that fills half a segment.
+    AppendLarge,
+    /// Waits for the oldest append.
+    Wait,
+    /// Waits for all appends.
+    WaitAll,
+    /// Lets the journal's threads work.
+    Pause,
+    /// Reads a stream to its head.
+    Read,
+    /// Asks for heads, firsts and names.
+    Ask,
+    /// Follows a stream, or looks at what it follows.
+    Follow,
+    /// Forgets the beginning of a stream, or all of it.
+    Forget,
+    /// Appends at a wrong position.
+    Misplace,
+    /// Opens the journal a second time.
+    OpenAgain,
+    /// Reads everything as another process would.
+    ReadElsewhere,
+    /// Fills the disk.
+    Fill,
+    /// Makes room and waits until appends are taken again.
+    Free,
+}
+
+impl Act {
+    /// All of them.
+    pub const ALL: [Act; 14] = [
+        Act::Append,
+        Act::AppendLarge,
+        Act::Wait,
+        Act::WaitAll,
+        Act::Pause,
+        Act::Read,
+        Act::Ask,
+        Act::Follow,
+        Act::Forget,
+        Act::Misplace,
+        Act::OpenAgain,
+        Act::ReadElsewhere,
+        Act::Fill,
+        Act::Free,
+    ];
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What all choices come from.
+    pub seed: u64,
+    /// Number of streams.
+    pub streams: usize,
+    /// Appends that may wait.
+    pub queue_appends_max: usize,
+    /// How often threads take turns.
+    pub pace: Pace,
+    /// The processes, one after the other.
+    pub lives: Vec<LifePlan>,
+    /// Whether a bit is flipped after the last clean end.
+    pub flip: bool,
+}
+
+/// One process.
+#[derive(Debug, Clone)]
+pub struct LifePlan {
+    /// What it does.
+    pub acts: Vec<Act>,
+    /// Bytes of the segments that it makes.
+    pub segment_bytes: u64,
+    /// What goes wrong.
+    pub rates: Rates,
+    /// The disk operation, counted from its start, at which it ends, and how.
+    pub end: Option<(u64, End)>,
+}
+
+impl Plan {
+    /// The plan of `seed`.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Plan {
+        let mut chance = Chance::new(seed, "plan");
+        let weights: Vec<(Act, u64)> = Act::ALL
+            .iter()
+            .map(|act| (*act, weight(*act, &mut chance)))
+            .collect();
+        let lies = chance.one_in(10);
+        let count = 1 + chance.below(3);
+        let lives = (0..count).map(|_| LifePlan::draw(&weights, lies, &mut chance));
+        let lives = lives.collect();
+        Plan {
+            seed,
+            streams: 1 + chance.index(3),
+            queue_appends_max: chance.pick(&[2, 64, 64]),
+            pace: Pace {
+                switch_one_in: chance.pick(&[1, 2, 4, 16]),
+                timeout_one_in: chance.pick(&[0, 16, 64]),
+            },
+            lives,
+            flip: lies && chance.one_in(2),
+        }
+    }
+
+    /// A plan of the given lives on two streams, with a schedule drawn from `seed`.
+    #[must_use]
+    pub fn of_lives(seed: u64, lives: Vec<LifePlan>) -> Plan {
+        Plan {
+            seed,
+            streams: 2,
+            queue_appends_max: 64,
+            pace: Pace {
+                switch_one_in: 2,
+                timeout_one_in: 0,
+            },
+            lives,
+            flip: false,
+        }
+    }
+
+    /// The same plan without the acts after the first `count`.
+    #[must_use]
+    pub fn shortened(mut self, count: usize) -> Plan {
+        let mut left = count;
+        for life in &mut self.lives {
+            life.acts.truncate(left);
+            left -= life.acts.len();
+        }
+        self
+    }
+
+    /// Acts of all lives together.
+    #[must_use]
+    pub fn acts(&self) -> usize {
+        self.lives.iter().map(|life| life.acts.len()).sum()
+    }
+}
+
+fn weight(act: Act, chance: &mut Chance) -> u64 {
+    match act {
+        Act::Append => chance.pick(&[4, 8]),
+        Act::AppendLarge | Act::Wait | Act::WaitAll => chance.pick(&[0, 2, 4]),
+        Act::Pause | Act::Read | Act::Ask | Act::Forget | Act::Follow => chance.pick(&[0, 1, 2]),
+        Act::Misplace | Act::OpenAgain | Act::ReadElsewhere => chance.pick(&[0, 0, 1]),
+        Act::Fill | Act::Free => chance.pick(&[0, 0, 0, 1]),
+    }
+}
+
+impl LifePlan {
+    /// A process that does `acts`; nothing goes wrong before its end.
+    #[must_use]
+    pub fn of_acts(acts: &[Act], end: Option<(u64, End)>) -> LifePlan {
+        LifePlan {
+            acts: acts.to_vec(),
+            segment_bytes: SEGMENT_BYTES,
+            rates: Rates::default(),
+            end,
+        }
+    }
+
+    fn draw(weights: &[(Act, u64)], lies: bool, chance: &mut Chance) -> LifePlan {
+        let total: u64 = weights.iter().map(|(_, weight)| weight).sum();
+        let count = chance.pick(&[0, 3, 6, 12]);
+        let acts = (0..count).map(|_| drawn(weights, chance.below(total)));
+        let acts = acts.collect();
+        let mut rates = Rates {
+            faults: [0, 0, 0, 0, 0],
+            sync_one_in: chance.pick(&[0, 0, 0, 30]),
+            write_back_one_in: chance.pick(&[0, 3, 12]),
+            lie: None,
+            nth: None,
+        };
+        let often = [
+            [0, 0, 0, 200],
+            [0, 0, 0, 200],
+            [0, 0, 20, 5],
+            [0, 0, 20, 5],
+            [0, 0, 0, 20],
+        ];
+        for (rate, choices) in rates.faults.iter_mut().zip(often) {
+            *rate = chance.pick(&choices);
+        }
+        if lies {
+            let lie = chance.pick(&[Lie::Phantom, Lie::Misdirected]);
+            rates.lie = chance.one_in(2).then(|| (chance.below(200), lie));
+        }
+        let end = chance.pick(&[None, Some(End::Kill), Some(End::Cut), Some(End::Cut)]);
+        let reach = chance.pick(&[30, 100, 200, 400]);
+        let end = end.map(|end| (chance.below(reach), end));
+        LifePlan {
+            acts,
+            segment_bytes: chance.pick(&[
+                SEGMENT_BYTES,
+                SEGMENT_BYTES,
+                SEGMENT_BYTES,
+                12288,
+                16384,
+            ]),
+            rates,
+            end,
+        }
+    }
+}
+
+fn drawn(weights: &[(Act, u64)], mut number: u64) -> Act {
+    for (act, weight) in weights {
+        if number < *weight {
+            return *act;
+        }
+        number -= weight;
+    }
+    Act::Append
+}

@@ -1,0 +1,61 @@
+//! A share of the simulation that fits an ordinary test run, and proof that it can fail.
+
+use sim::nth::fail_each;
+use sim::plan::Plan;
+use sim::planted::Planted;
+use sim::runner::{Tally, run_seed, run_seeds};
+use sim::world::{Manner, keep_panics_quiet, run};
+
+#[test]
+fn every_promise_holds_over_some_hundred_seeds() {
+    let tally = run_seeds(1, 2, Manner::default(), &|seed| seed <= 300);
+    assert_eq!(tally.failure, None);
+    assert_eq!(tally.schedules, 300);
+    assert!(tally.crashes > 300, "{tally:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in 0..100 {
+        let plan = Plan::of_seed(seed);
+        let [first, second] = [(); 2].map(|()| run(&plan, Manner::default()));
+        assert_eq!(first.hash, second.hash, "seed {seed}");
+        assert_eq!(first.ops, second.ops, "seed {seed}");
+    }
+}
+
+/// A ninth of the operations; `--exhaustive` takes each.
+#[test]
+fn operations_may_fail_in_every_way() {
+    let reach = fail_each(2, 9, &|_, _| {});
+    assert_eq!(reach.failure, None);
+    assert!(reach.operations > 200, "{reach:?}");
+}
+
+/// Those that take few seeds; `--planted` runs them all.
+#[test]
+fn planted_bugs_are_found() {
+    keep_panics_quiet();
+    let planted = [
+        Planted::NoSync,
+        Planted::NoLogSync,
+        Planted::NoDirectorySync,
+        Planted::RenameBeforeSync,
+        Planted::AnswerBeforeSync,
+        Planted::FailedSyncIgnored,
+        Planted::ShortWriteIgnored,
+        Planted::LockNotExclusive,
+    ];
+    for bug in planted {
+        let manner = Manner {
+            planted: Some(bug),
+            ..Manner::default()
+        };
+        let mut tally = Tally::default();
+        let found = (1..1_000).any(|seed| {
+            run_seed(seed, manner, &mut tally);
+            tally.failure.is_some()
+        });
+        assert!(found, "{bug:?}");
+    }
+}
