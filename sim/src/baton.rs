@@ -2,7 +2,7 @@
 //!
 //! A thread hands the baton on at each disk operation, where it waits for a lock or a bell, and at
 //! its end. Who gets it is a choice of the seed, so a run with several threads is a function of the
-//! seed alone. When every thread waits for another, or nothing ends within [`STEPS_MAX`], the run
+//! seed alone. When every thread waits for another, or nothing ends within `STEPS_MAX`, the run
 //! is [`Stuck`].
 
 use std::cell::Cell;

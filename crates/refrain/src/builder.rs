@@ -203,7 +203,7 @@ where
     }
 
     /// Another destination of `channel`, called `name`, to which it can be
-    /// [redirected](Handle::redirect).
+    /// [redirected](crate::Handle::redirect).
     #[must_use]
     pub fn alternative(
         mut self,

@@ -57,7 +57,7 @@ where
         self.engine = begun.engine;
         self.parts.clock = begun.clock;
         let newest = self.parts.progress.status().snapshot;
-        self.snapshots.forget_copy(newest);
+        self.snapshots.rebuilt(newest, self.engine.head());
         if let Some(spoiled) = spoiled {
             let moment = self.moment();
             self.engine.after_spoiled(moment, spoiled);

@@ -50,13 +50,15 @@ impl Snapshotting {
         matches!(self.stage, Stage::Idle) && self.wanted_by.is_empty()
     }
 
-    /// Drops a copy of a state that may never become durable; whoever wanted it gets another.
-    pub(super) fn forget_copy(&mut self, newest: Option<Position>) {
+    /// The state was rebuilt, from the snapshot `newest` on, up to `head`. A copy that was not stored
+    /// is of a state that may never have been: it is dropped, and whoever wanted it gets another.
+    pub(super) fn rebuilt(&mut self, newest: Option<Position>, head: Position) {
         if let Stage::Copied(..) = self.stage {
             self.stage = Stage::Idle;
             self.wanted_by.append(&mut self.told);
             self.last = newest.map_or(0, Position::get);
         }
+        self.last = self.last.min(head.get());
     }
 }
 
@@ -132,7 +134,9 @@ where
             let stored = store(&*journal, &*snapshots, &stream, position, &bytes).await;
             if stored.is_ok() {
                 let listed = snapshots.list(&stream).await.unwrap_or_default();
-                for old in listed.into_iter().skip(keep) {
+                // Beyond it are those of another history, if any: they do not count.
+                let of_this = listed.into_iter().filter(|listed| *listed <= position);
+                for old in of_this.skip(keep) {
                     if let Err(error) = snapshots.delete(&stream, old).await {
                         tracing::warn!(%stream, %old, %error, "an old snapshot stays");
                     }

@@ -19,5 +19,6 @@ mod recovery;
 mod relay;
 mod service;
 mod snapshots;
+mod storm;
 mod till;
 mod waiting;

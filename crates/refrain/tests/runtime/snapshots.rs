@@ -273,3 +273,26 @@ async fn deliveries_that_were_open_before_a_snapshot_survive_it() {
     let numbers: Vec<u64> = desk.letters.deliveries().iter().map(|d| d.number).collect();
     assert_eq!(numbers, [1, 1, 2]);
 }
+
+/// B3.1
+#[tokio::test(start_paused = true)]
+async fn snapshots_of_another_history_do_not_push_those_of_this_one_out() {
+    let (journal, snapshots) = (MemoryJournal::new(), MemorySnapshots::default());
+    let garbage = Bytes::from_static(b"of a history that was lost");
+    for position in [1000, 2000, 3000].map(Position::new) {
+        let position = position.unwrap();
+        snapshots
+            .put(&name("till"), position, garbage.clone())
+            .await
+            .unwrap();
+    }
+    let refrain = start_with(&journal, &snapshots, SnapshotPolicy::on_request()).await;
+    let till = refrain.processor::<Till>("till");
+    till.ask(Say::Add(1)).await.unwrap();
+    till.snapshot().await.unwrap();
+    refrain.drain().await;
+
+    let again = start_with(&journal, &snapshots, SnapshotPolicy::on_request()).await;
+    let till = again.processor::<Till>("till");
+    assert_eq!(till.recovery().snapshot, Position::new(2));
+}
