@@ -87,9 +87,9 @@ async fn default_channel_repeats_only_what_is_unsettled_and_only_at_the_next_rec
     drop(refrain);
 }
 
-/// B4.3, B7.5
+/// B7.2, B7.3
 #[tokio::test(start_paused = true)]
-async fn late_reply_counts_while_its_delivery_is_open_and_changes_nothing_afterwards() {
+async fn silent_request_is_asked_again_with_the_same_key_until_it_is_answered() {
     let desk = World::new();
     desk.questions
         .change_script([Act::Silence, Act::Silence], Act::reply(reply(5)));
