@@ -105,6 +105,51 @@ impl OpenError {
     }
 }
 
+/// Why compaction did not come to its end. Nothing was lost, and it goes on later by itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompactError {
+    /// There is not enough room for a new file beside what appends need.
+    #[error("R0106: compaction needs more room than there is")]
+    Full,
+    /// The journal was closed or stopped meanwhile.
+    #[error("R0107: the journal was closed during compaction")]
+    Closed,
+    /// A file could not be read or written, or is damaged.
+    #[error("R0108: compaction failed: {reason}")]
+    Failed {
+        /// What failed.
+        reason: String,
+    },
+}
+
+impl CompactError {
+    /// The code, as in the name of its page in `docs/errors`.
+    ///
+    /// ```
+    /// use refrain_journal::CompactError;
+    ///
+    /// assert_eq!(CompactError::Full.code(), "R0106");
+    /// ```
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            CompactError::Full => "R0106",
+            CompactError::Closed => "R0107",
+            CompactError::Failed { .. } => "R0108",
+        }
+    }
+
+    /// What to do now.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            CompactError::Full | CompactError::Failed { .. } => Disposition::Again,
+            CompactError::Closed => Disposition::Halt,
+        }
+    }
+}
+
 impl From<SettingError> for OpenError {
     fn from(error: SettingError) -> OpenError {
         OpenError::Options {

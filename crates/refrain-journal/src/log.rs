@@ -12,7 +12,7 @@ use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use crate::format::mark::{End, Mark};
 use crate::format::record::{self, Declaration};
 use crate::format::segment_header::SegmentHeader;
-use crate::format::segment_index::Span;
+use crate::format::catalogue::Span;
 use crate::keeper::{Keeper, NoSpare};
 use crate::mark::MarkFile;
 use crate::pending::{Birth, Pending, Work};

@@ -11,7 +11,7 @@ use refrain_core::port::journal::ReadError;
 
 use crate::error::OpenError;
 use crate::format::mark::{End, Mark};
-use crate::format::segment_index::Span;
+use crate::format::catalogue::Span;
 use crate::mark::MarkFile;
 use crate::read_side::ReadSide;
 use crate::recovery::table::Found;

@@ -4,11 +4,13 @@
 //! give a value or `None`, never a panic. What is checked against the rest of the journal (numbers,
 //! chains, positions) is checked by the callers.
 
+pub(crate) mod catalogue;
 pub(crate) mod frame;
 pub(crate) mod mark;
 pub(crate) mod record;
 pub(crate) mod segment_header;
 pub(crate) mod segment_index;
+pub(crate) mod stream_segment;
 
 /// The version that this program writes, and the only one it reads. 0 may change without notice.
 pub(crate) const VERSION: u32 = 0;
