@@ -8,17 +8,20 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
 
 use refrain_core::Name;
 
+use crate::format::catalogue::{Row, Span};
+use crate::format::mark::End;
 use crate::format::record::Declaration;
 use crate::format::segment_header::SegmentHeader;
-use crate::format::catalogue::{Row, Span};
 use crate::names::STREAMS_MAX;
 use crate::parts::{Part, Parts};
-use crate::scan::Item;
+use crate::planted;
+use crate::scan::{Item, Scan};
 use crate::sealed::{Content, Extent, OffsetRun, SealedSegment, extent};
 use crate::stream_segment::StreamSegment;
 
@@ -64,15 +67,18 @@ impl Stream {
 #[derive(Debug)]
 struct OpenSegment {
     header: SegmentHeader,
+    /// The place behind what is sealed.
+    start: End,
     declarations: Vec<Declaration>,
     /// Stream, first position, offsets; in the order in which the streams first wrote here.
     runs: Vec<OffsetRun>,
 }
 
 impl OpenSegment {
-    fn new(header: SegmentHeader) -> OpenSegment {
+    fn new(header: SegmentHeader, start: End) -> OpenSegment {
         OpenSegment {
             header,
+            start,
             declarations: Vec::new(),
             runs: Vec::new(),
         }
@@ -95,13 +101,13 @@ impl Contradiction {
 }
 
 impl Index {
-    /// An empty index whose open segment is `header`'s.
-    pub(crate) fn new(header: SegmentHeader) -> Index {
+    /// An empty index whose open segment is `header`'s, from `start` on.
+    pub(crate) fn new(header: SegmentHeader, start: End) -> Index {
         Index {
             streams: Vec::new(),
             parts: Parts::default(),
             prepared: None,
-            open: OpenSegment::new(header),
+            open: OpenSegment::new(header, start),
             by_name: None,
             followers: HashMap::new(),
         }
@@ -155,7 +161,9 @@ impl Index {
             self.by_name = None;
         }
         stream.first = stream.first.max(new.first);
-        stream.next = new.next;
+        if !planted::is("position-used-again") {
+            stream.next = new.next;
+        }
         Ok(())
     }
 
@@ -172,7 +180,8 @@ impl Index {
 
     /// Ends the open segment, which covers `span`, and goes on in `next`.
     pub(crate) fn seal(&mut self, span: Span, next: SegmentHeader) -> Arc<SealedSegment> {
-        let mut open = std::mem::replace(&mut self.open, OpenSegment::new(next));
+        let start = Scan::start_of(next.number, span.next_frame, span.next_chain);
+        let mut open = std::mem::replace(&mut self.open, OpenSegment::new(next, start));
         for (stream, _, _) in &open.runs {
             self.streams[*stream as usize].open_run = None;
         }
@@ -187,6 +196,27 @@ impl Index {
         });
         self.parts.push(Part::Log(Arc::clone(&sealed)));
         sealed
+    }
+
+    /// Ends what is open at `end`, which is the end of the log in `epoch`. Gives it, if it has any
+    /// frames.
+    pub(crate) fn seal_end(&mut self, end: End, epoch: u64) -> Option<Arc<SealedSegment>> {
+        let (header, start) = (self.open.header, self.open.start);
+        assert_eq!(header.number, end.segment, "the index is as far as the log");
+        if start.frame == end.frame {
+            return None;
+        }
+        let span = Span {
+            first_frame: start.frame,
+            first_chain: start.chain,
+            next_frame: end.frame,
+            next_chain: end.chain,
+            epoch,
+            end: end.offset,
+        };
+        let sealed = self.seal(span, header);
+        self.open.start = end;
+        Some(sealed)
     }
 
     /// Adds what the index file of a log segment says: first the rows, then the declarations, then
@@ -250,9 +280,38 @@ impl Index {
         self.parts.push(part);
     }
 
-    /// Goes on in `next`.
-    pub(crate) fn go_on_in(&mut self, next: SegmentHeader) {
-        self.open = OpenSegment::new(next);
+    /// Goes on at `start`, in `next`.
+    pub(crate) fn go_on_at(&mut self, start: End, next: SegmentHeader) {
+        self.open = OpenSegment::new(next, start);
+    }
+
+    /// The place behind what is sealed.
+    pub(crate) fn open_start(&self) -> End {
+        self.open.start
+    }
+
+    /// How many streams there may be.
+    pub(crate) fn stream_count(&self) -> u32 {
+        u32::try_from(self.streams.len()).expect("numbers of streams fit 32 bits")
+    }
+
+    /// Those of `streams` that have a name, as they were at [`Index::open_start`], or as whoever goes
+    /// on from there finds them.
+    pub(crate) fn declarations_at_start(
+        &self,
+        streams: Range<u32>,
+    ) -> impl Iterator<Item = Declaration> + '_ {
+        let known = streams.filter_map(|id| self.declaration(id));
+        known.map(|known| {
+            let run = self.streams[known.stream as usize].open_run;
+            let next = run.map_or(known.next, |run| self.open.runs[run.get() as usize - 1].1);
+            let first = known.first.min(next);
+            Declaration {
+                first,
+                next,
+                ..known
+            }
+        })
     }
 
     /// Goes over to the index file of `segment`, which covers `span`.
@@ -278,7 +337,11 @@ impl Index {
     /// which are about to be removed.
     pub(crate) fn adopt(&mut self, segment: u64) {
         if let Some(prepared) = self.prepared.take() {
-            assert_eq!(prepared.header.last + 1, segment, "what is let go of is kept");
+            assert_eq!(
+                prepared.header.last + 1,
+                segment,
+                "what is let go of is kept"
+            );
             self.parts.replace(Part::Streams(prepared));
         }
     }
@@ -295,7 +358,9 @@ impl Index {
 
     /// The first kept position of stream `id`.
     pub(crate) fn first(&self, id: u32) -> u64 {
-        self.streams.get(id as usize).map_or(1, |stream| stream.first)
+        self.streams
+            .get(id as usize)
+            .map_or(1, |stream| stream.first)
     }
 
     /// What would be declared of stream `id` now.
@@ -371,7 +436,7 @@ impl Index {
 
     /// Who waits for entries of `stream`; they no longer do.
     pub(crate) fn take_followers(&mut self, stream: u32) -> Vec<Waker> {
-        if self.followers.is_empty() {
+        if self.followers.is_empty() || planted::is("follower-not-woken") {
             return Vec::new();
         }
         let name = self

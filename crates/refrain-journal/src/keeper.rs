@@ -1,20 +1,30 @@
-//! The work beside the log: a spare segment always ready, index files for sealed segments, removal
-//! of segments that nobody needs. Done by one thread, so that the writer never waits for it unless
-//! segments fill faster than the disk makes them.
+//! The work beside the log: a spare segment always ready, index files for sealed segments, the
+//! directory, removal of log segments that were rewritten. Done by one thread, so that the writer
+//! never waits for it unless segments fill faster than the disk makes them.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use crate::compaction::Compactor;
+use crate::directory::DirectoryWriter;
+use crate::format::mark::End;
 use crate::format::segment_header::SegmentHeader;
+use crate::log_index;
 use crate::queue::Queue;
 use crate::read_side::ReadSide;
-use crate::recovery::read_table;
 use crate::sealed::SealedSegment;
-use crate::segment::{Segment, index_name};
-use crate::storage::{Disk, is_full, replace_file};
+use crate::segment::Segment;
+use crate::storage::{Disk, is_full};
 use crate::sync::{Condvar, Mutex, MutexGuard};
+
+/// About what a stream takes in the directory.
+const STREAM_BYTES: u64 = 64;
+
+/// Bytes of log for each byte of the directory that is written.
+const LOG_OVER_DIRECTORY: u64 = 4;
 
 /// What the writer and the keeper's thread share.
 #[derive(Debug)]
@@ -24,6 +34,7 @@ pub(crate) struct Keeper {
     work: Condvar,
     /// Rung when the spare's state changed.
     spare: Condvar,
+    pub(crate) compactor: Arc<Compactor>,
 }
 
 #[derive(Debug)]
@@ -32,7 +43,9 @@ struct State {
     sealed: VecDeque<Arc<SealedSegment>>,
     /// Segments from the first of these numbers to before the second are to be removed.
     remove: VecDeque<(u64, u64)>,
-    look_for_retirable: bool,
+    wants_directory: bool,
+    /// The end of the log, after which nothing comes.
+    closed: Option<End>,
     is_ending: bool,
 }
 
@@ -60,7 +73,8 @@ enum Task {
     MakeSpare(u64),
     WriteIndex(Arc<SealedSegment>),
     Remove(u64, u64),
-    LookForRetirable,
+    WriteDirectory,
+    Close(End),
     End,
 }
 
@@ -71,17 +85,20 @@ impl Keeper {
         next: u64,
         spare: Option<Segment>,
         unindexed: Vec<Arc<SealedSegment>>,
+        compactor: Arc<Compactor>,
     ) -> Keeper {
         Keeper {
             state: Mutex::new(State {
                 spare: spare.map_or(Spare::Wanted(next), Spare::Ready),
                 sealed: unindexed.into(),
                 remove: VecDeque::new(),
-                look_for_retirable: true,
+                wants_directory: false,
+                closed: None,
                 is_ending: false,
             }),
             work: Condvar::new(),
             spare: Condvar::new(),
+            compactor,
         }
     }
 
@@ -127,14 +144,18 @@ impl Keeper {
     pub(crate) fn sealed(&self, segment: Arc<SealedSegment>) {
         let mut state = self.lock();
         state.sealed.push_back(segment);
-        state.look_for_retirable = true;
         self.work.notify_one();
     }
 
-    /// Orders a look whether whole segments are forgotten.
-    pub(crate) fn forgotten(&self) {
-        self.lock().look_for_retirable = true;
+    /// Orders the directory.
+    pub(crate) fn want_directory(&self) {
+        self.lock().wants_directory = true;
         self.work.notify_one();
+    }
+
+    /// The log ended at `end`, and the mark says so for good.
+    pub(crate) fn closed(&self, end: End) {
+        self.lock().closed = Some(end);
     }
 
     /// Orders the removal of the segments from `from` to before `to`; nobody looks for them.
@@ -153,7 +174,15 @@ impl Keeper {
         let mut state = self.lock();
         loop {
             if state.is_ending {
-                return Task::End;
+                // What is missing then is made by the next opening, which takes longer.
+                let Some(end) = state.closed else {
+                    return Task::End;
+                };
+                if let Some(segment) = state.sealed.pop_front() {
+                    return Task::WriteIndex(segment);
+                }
+                state.closed = None;
+                return Task::Close(end);
             }
             if let Spare::Wanted(number) = state.spare {
                 return Task::MakeSpare(number);
@@ -164,8 +193,8 @@ impl Keeper {
             if let Some((from, to)) = state.remove.pop_front() {
                 return Task::Remove(from, to);
             }
-            if std::mem::take(&mut state.look_for_retirable) {
-                return Task::LookForRetirable;
+            if std::mem::take(&mut state.wants_directory) {
+                return Task::WriteDirectory;
             }
             state = self
                 .work
@@ -195,6 +224,8 @@ pub(crate) struct Housekeeping {
     pub(crate) identity: u64,
     pub(crate) epoch: u64,
     pub(crate) segment_bytes: u32,
+    /// Bytes of log that were sealed since the directory was written.
+    pub(crate) sealed_bytes: Cell<u64>,
 }
 
 impl Housekeeping {
@@ -210,10 +241,8 @@ impl Housekeeping {
                 }
                 Task::WriteIndex(segment) => self.write_index(&segment),
                 Task::Remove(from, to) => self.remove(from, to),
-                Task::LookForRetirable => {
-                    self.look_for_retirable();
-                    Ok(())
-                }
+                Task::WriteDirectory => self.write_directory(),
+                Task::Close(end) => self.close(end),
                 Task::End => return,
             };
             if let Err(error) = done {
@@ -248,27 +277,46 @@ impl Housekeeping {
     }
 
     fn write_index(&self, segment: &SealedSegment) -> io::Result<()> {
-        let number = segment.header.number;
-        let Some(bytes) = segment.draft() else {
-            return Ok(());
-        };
-        let name = index_name(number);
-        let temporary = format!("{name}.new");
-        replace_file(self.disk.as_ref(), &self.dir, &temporary, &name, &bytes)?;
-        if let Some(table) = read_table(self.disk.as_ref(), &self.dir, &segment.header) {
-            self.read_side.index().use_index_file(number, table);
+        if let Some(span) = log_index::write(self.disk.as_ref(), &self.dir, segment)? {
+            self.read_side.index().use_index_file(segment.header, span);
+        }
+        self.keeper.compactor.sealed();
+        let bytes = self.sealed_bytes.get() + u64::from(segment.span.end);
+        self.sealed_bytes.set(bytes);
+        let streams = u64::from(self.read_side.index().stream_count());
+        if bytes >= LOG_OVER_DIRECTORY * STREAM_BYTES * streams {
+            self.keeper.want_directory();
         }
         Ok(())
     }
 
-    fn look_for_retirable(&self) {
-        let (oldest, retirable) = {
-            let index = self.read_side.index();
-            (index.oldest_segment(), index.retirable())
-        };
-        if oldest < retirable {
-            self.queue.retire(retirable);
+    fn directory(&self) -> DirectoryWriter<'_> {
+        DirectoryWriter {
+            disk: self.disk.as_ref(),
+            dir: &self.dir,
+            side: &self.read_side,
+            identity: self.identity,
+            epoch: self.epoch,
         }
+    }
+
+    fn write_directory(&self) -> io::Result<()> {
+        if self.directory().running()? {
+            self.sealed_bytes.set(0);
+        }
+        Ok(())
+    }
+
+    /// Leaves all that the next opening needs to be quick.
+    fn close(&self, end: End) -> io::Result<()> {
+        let open = self.read_side.index().seal_end(end, self.epoch);
+        if let Some(open) = open {
+            let span = log_index::write(self.disk.as_ref(), &self.dir, &open)?;
+            if let Some(span) = span {
+                self.read_side.index().use_index_file(open.header, span);
+            }
+        }
+        self.directory().closed()
     }
 
     fn remove(&self, from: u64, to: u64) -> io::Result<()> {

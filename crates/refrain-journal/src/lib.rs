@@ -26,6 +26,7 @@ mod names;
 mod options;
 mod parts;
 mod pending;
+mod planted;
 mod queue;
 mod read_side;
 mod reader;

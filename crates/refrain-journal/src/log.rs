@@ -8,16 +8,18 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::format::catalogue::Span;
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use crate::format::mark::{End, Mark};
 use crate::format::record::{self, Declaration};
 use crate::format::segment_header::SegmentHeader;
-use crate::format::catalogue::Span;
 use crate::keeper::{Keeper, NoSpare};
 use crate::mark::MarkFile;
 use crate::pending::{Birth, Pending, Work};
+use crate::planted;
 use crate::scan::{Item, Scan};
 use crate::segment::Segment;
+use crate::storage::DiskFile;
 
 /// Bytes of records beyond which a frame takes no further append. One sync costs as much as
 /// writing a few hundred KiB, so larger frames gain nothing.
@@ -152,15 +154,6 @@ impl Log {
         Ok(count)
     }
 
-    /// Declares streams anew, as they are at this end of the log.
-    pub(crate) fn declare(&mut self, declarations: &[Declaration]) -> Result<(), WriteError> {
-        let mut digest = self.begin();
-        for declaration in declarations {
-            self.encode_declaration(declaration, &mut digest);
-        }
-        self.finish(digest)
-    }
-
     /// Lets go of the segments below `first`: afterwards nothing looks for them any more.
     pub(crate) fn retire(&mut self, first: u64) -> Result<(), WriteError> {
         let mark = Mark {
@@ -169,6 +162,11 @@ impl Log {
         };
         let settled = self.mark.settle(mark);
         settled.map_err(WriteError::failed(self.mark.path()))
+    }
+
+    /// The end of the log, as the mark says it.
+    pub(crate) fn end(&self) -> End {
+        self.mark.last().end
     }
 
     /// The oldest kept segment.
@@ -265,17 +263,38 @@ impl Log {
             end <= self.tail.header.segment_bytes,
             "a frame lies in one segment"
         );
-        let file = self.tail.file.as_ref();
-        crate::storage::write_all_at(file, &self.frame, offset)
-            .and_then(|()| file.sync_data())
-            .map_err(WriteError::failed(&self.tail.path))?;
-        self.end = End {
+        let next = End {
             segment: self.end.segment,
             offset: end,
             frame: self.end.frame + 1,
             chain: checksum,
         };
+        if planted::is("mark-before-log") {
+            let advanced = self.mark.advance(next);
+            advanced.map_err(WriteError::failed(self.mark.path()))?;
+        }
+        let file = self.tail.file.as_ref();
+        crate::storage::write_all_at(file, &self.frame, offset)
+            .and_then(|()| sync(file))
+            .map_err(WriteError::failed(&self.tail.path))?;
+        self.end = next;
         let advanced = self.mark.advance(self.end);
         advanced.map_err(WriteError::failed(self.mark.path()))
     }
+}
+
+/// Makes what was written to the log survive a loss of power. A failure is final: the system may
+/// have dropped the bytes, and the next call would succeed without them.
+fn sync(file: &dyn DiskFile) -> io::Result<()> {
+    if planted::is("log-not-synced") {
+        return Ok(());
+    }
+    let synced = file.sync_data();
+    if synced.is_err() && planted::is("failed-sync-tried-again") {
+        return file.sync_data();
+    }
+    if planted::is("failed-sync-taken-for-done") {
+        return Ok(());
+    }
+    synced
 }

@@ -74,6 +74,16 @@ impl LogIndex {
             .ok_or_else(damaged)
     }
 
+    /// Whether every page is readable.
+    pub(crate) fn is_whole(&self) -> bool {
+        let file = self.file.as_ref();
+        self.catalogue.row_pages(file).all(|page| page.is_ok())
+            && self
+                .catalogue
+                .declaration_pages(file)
+                .all(|page| page.is_ok())
+    }
+
     /// All that the index says, in memory.
     fn load(&self) -> Result<(Vec<Declaration>, Vec<OffsetRun>), Flaw> {
         let file = self.file.as_ref();
@@ -92,14 +102,20 @@ impl LogIndex {
 
 /// Writes the index file of `sealed`, unless that is where its content is known from. An index that
 /// is there and speaks of the frames before is taken in. Gives what the file covers.
-pub(crate) fn write(disk: &dyn Disk, dir: &Path, sealed: &SealedSegment) -> io::Result<Option<Span>> {
+pub(crate) fn write(
+    disk: &dyn Disk,
+    dir: &Path,
+    sealed: &SealedSegment,
+) -> io::Result<Option<Span>> {
     let Content::InMemory { declarations, runs } = &sealed.content else {
         return Ok(None);
     };
-    let before = LogIndex::open(disk, dir, &sealed.header).ok().filter(|before| {
-        let (end, start) = (before.span(), &sealed.span);
-        (end.next_frame, end.next_chain) == (start.first_frame, start.first_chain)
-    });
+    let before = LogIndex::open(disk, dir, &sealed.header)
+        .ok()
+        .filter(|before| {
+            let (end, start) = (before.span(), &sealed.span);
+            (end.next_frame, end.next_chain) == (start.first_frame, start.first_chain)
+        });
     let Some(before) = before else {
         write_file(disk, dir, &sealed.header, sealed.span, (declarations, runs))?;
         return Ok(Some(sealed.span));

@@ -64,7 +64,8 @@ impl Parts {
         Arc::make_mut(&mut self.0).push(part);
     }
 
-    /// Puts `part` in the place of those whose frames it covers; they are the same ones.
+    /// Puts `part` in the place of those whose frames it covers. A log segment does not take the place
+    /// of a stream segment: its index file was written too late to matter.
     pub(crate) fn replace(&mut self, part: Part) {
         let span = *part.span();
         let all = self.0.as_slice();
@@ -73,7 +74,8 @@ impl Parts {
         let same = all.get(start).map(|one| one.span().first_frame) == Some(span.first_frame)
             && end > start
             && all[end - 1].span().next_frame == span.next_frame;
-        if same {
+        let is_late = part.log().is_some() && all[start..end].iter().any(|one| one.log().is_none());
+        if same && !is_late {
             Arc::make_mut(&mut self.0).splice(start..end, [part]);
         }
     }

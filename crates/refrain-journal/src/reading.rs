@@ -109,8 +109,10 @@ impl Reading {
             check_first(&self.stream, self.next, first)?;
         }
         Err(ReadError::Unavailable(format!(
-            "{} at {}: {last}",
-            self.stream, self.next
+            "{} at {}: {last} {:#?}",
+            self.stream,
+            self.next,
+            side.index().parts()
         )))
     }
 

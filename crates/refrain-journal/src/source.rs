@@ -75,7 +75,10 @@ impl RecordRun {
         before: Option<RecordRun>,
     ) -> io::Result<RecordRun> {
         let header = extent.segment;
-        let file = match before.map(|run| run.file).filter(|file| file.header == header) {
+        let file = match before
+            .map(|run| run.file)
+            .filter(|file| file.header == header)
+        {
             Some(file) => file,
             None => {
                 let path = side.dir.join(log_name(header.number));
@@ -221,12 +224,7 @@ impl BlockRun {
     }
 
     /// A chunk that is the block from `next` on, without a copy.
-    pub(crate) fn lend(
-        &self,
-        next: u64,
-        end: u64,
-        buffers: &Buffers,
-    ) -> Result<Chunk, ReadError> {
+    pub(crate) fn lend(&self, next: u64, end: u64, buffers: &Buffers) -> Result<Chunk, ReadError> {
         let row = &self.page.rows[self.page.at];
         let count = row.count as usize;
         let mut stored = buffers.lend();

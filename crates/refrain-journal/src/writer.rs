@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::format::record::DECLARATION_BYTES_MAX;
+use crate::completion::Failure;
 use crate::keeper::Keeper;
 use crate::log::{Log, WriteError};
 use crate::pending::{Pending, Work};
+use crate::planted;
 use crate::queue::{Call, Queue};
 use crate::read_side::ReadSide;
 use crate::scan::Item;
 use crate::sealed::SealedSegment;
-
-/// Declarations that are written at once when segments are retired: few enough for any segment.
-const DECLARATIONS_MAX: usize = 16;
 
 /// The writer and all that it owns.
 #[derive(Debug)]
@@ -65,14 +63,22 @@ impl Writer {
                         self.queue.resume();
                     }
                 }
+                Err(WriteError::Failed { .. }) if planted::is("goes-on-after-failure") => {
+                    for pending in self.taken.drain(..) {
+                        pending.cell.fail(Failure::Unknown(String::new()));
+                    }
+                }
                 Err(error @ (WriteError::Failed { .. } | WriteError::NoSegment(_))) => {
                     self.queue.stop(&mut self.taken, &error.to_string());
                     return;
                 }
             }
         }
-        if let Err(error) = self.log.sync_mark() {
-            tracing::warn!(%error, "journal: the durable mark could not be synced at the end");
+        match self.log.sync_mark() {
+            Ok(()) => self.keeper.closed(self.log.end()),
+            Err(error) => {
+                tracing::warn!(%error, "journal: the durable mark could not be synced at the end");
+            }
         }
     }
 
@@ -80,10 +86,22 @@ impl Writer {
     fn flush(&mut self) -> Result<(), WriteError> {
         while let Some(pending) = self.taken.first() {
             let record_bytes = pending.record_bytes();
+            let pending_ticket = pending.ticket;
             let sealed = self.make_room(record_bytes)?;
-            let count = self.log.write(&self.taken)?;
+            if planted::is("answer-before-sync") {
+                self.queue.acknowledged().advance(pending_ticket);
+            }
+            let written = self.log.write(&self.taken);
+            if written.is_err() && planted::is("failed-write-shown") {
+                self.show();
+            }
+            let mut count = written?;
+            let has_rotated = sealed.is_some();
             self.index(sealed);
             self.show();
+            if planted::is("later-frame-answered") {
+                count = self.taken.len();
+            }
             let ticket = self.taken[count - 1].ticket;
             self.queue.acknowledged().advance(ticket);
             let mut has_forgotten = false;
@@ -92,7 +110,11 @@ impl Writer {
                 has_forgotten |= matches!(pending.work, Work::Forget(_));
             }
             if has_forgotten {
-                self.keeper.forgotten();
+                self.keeper.compactor.forgotten();
+            }
+            // So the mark lags by a segment at most, and recovery has little to write again.
+            if has_rotated {
+                self.log.sync_mark()?;
             }
         }
         Ok(())
@@ -101,7 +123,12 @@ impl Writer {
     /// Moves on to the next segment if need be, and gives the one that was left then.
     fn make_room(&mut self, record_bytes: usize) -> Result<Option<Arc<SealedSegment>>, WriteError> {
         let rotation = self.log.make_room(record_bytes)?;
-        Ok(rotation.map(|rotation| self.read_side.index().seal(rotation.span, rotation.next)))
+        let sealed =
+            rotation.map(|rotation| self.read_side.index().seal(rotation.span, rotation.next));
+        if planted::is("index-before-next-frame") {
+            self.index(sealed.clone());
+        }
+        Ok(sealed)
     }
 
     /// Orders the index of a segment that was left. Not before a frame in the next one is durable:
@@ -136,21 +163,18 @@ impl Writer {
         }
     }
 
-    /// Declares anew what is only declared in segments below `segment`, then lets go of them.
+    /// Lets go of the log segments below `segment`, which a stream segment stands for now.
     fn retire(&mut self, segment: u64) -> Result<(), WriteError> {
         let oldest = self.log.first_segment();
         if segment <= oldest {
             return Ok(());
         }
-        let declarations = self.read_side.index().declared_below(segment);
-        for some in declarations.chunks(DECLARATIONS_MAX) {
-            let sealed = self.make_room(some.len() * DECLARATION_BYTES_MAX)?;
-            self.log.declare(some)?;
-            self.index(sealed);
-            self.show();
+        if planted::is("removed-before-mark") {
+            self.keeper.remove(oldest, segment);
         }
         self.log.retire(segment)?;
-        self.read_side.index().drop_sealed(segment);
+        self.read_side.index().adopt(segment);
+        self.keeper.compactor.adopted(segment);
         self.keeper.remove(oldest, segment);
         Ok(())
     }
@@ -163,6 +187,7 @@ impl Drop for Writer {
             self.queue
                 .stop(&mut self.taken, "the writer's thread panicked");
         }
+        self.keeper.compactor.end();
         self.read_side.end();
     }
 }

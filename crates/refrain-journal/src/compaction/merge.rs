@@ -174,9 +174,8 @@ fn declare(
         let Some(stream) = lowest else {
             return Ok(());
         };
-        let same = |one: &Result<Declaration, Flaw>| {
-            one.as_ref().is_ok_and(|one| one.stream == stream)
-        };
+        let same =
+            |one: &Result<Declaration, Flaw>| one.as_ref().is_ok_and(|one| one.stream == stream);
         let of_inputs = inputs
             .iter_mut()
             .filter_map(|(_, declarations)| declarations.next_if(same)?.ok());

@@ -76,7 +76,10 @@ struct State {
 
 /// What to do.
 enum Work {
-    Pass { asked: Vec<Asked>, has_forgotten: bool },
+    Pass {
+        asked: Vec<Asked>,
+        has_forgotten: bool,
+    },
     End,
 }
 
@@ -153,7 +156,10 @@ impl Compactor {
                     has_forgotten: std::mem::take(&mut state.has_forgotten),
                 };
             }
-            state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .bell
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -164,7 +170,10 @@ impl Compactor {
             if state.is_ending {
                 return Err(CompactionFailure::Ending);
             }
-            state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .bell
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         Ok(())
     }
@@ -319,7 +328,10 @@ struct Pass<'a> {
 impl Pass<'_> {
     fn run(&mut self) -> Result<(), CompactionFailure> {
         loop {
-            self.of.compactor.pause(Duration::ZERO).map_err(|_| CompactionFailure::Ending)?;
+            self.of
+                .compactor
+                .pause(Duration::ZERO)
+                .map_err(|_| CompactionFailure::Ending)?;
             let (log, streams) = self.look();
             if let Some(range) = self.next_range(log)? {
                 self.rewrite(&range)?;
@@ -349,14 +361,14 @@ impl Pass<'_> {
         mut log: Vec<Arc<SealedSegment>>,
     ) -> Result<Option<LogRange>, CompactionFailure> {
         // The first part of the segment that is written is in front of what comes in it.
-        let open = self.of.read_side.index().open_segment();
+        let open = self.of.read_side.index().open_start().segment;
         log.retain(|segment| segment.header.number < open);
         let sizes: Vec<u64> = log
             .iter()
             .map(|segment| u64::from(segment.span.end))
             .collect();
-        let is_enough = log.len() >= RANGE_SEGMENTS_MIN
-            || sizes.iter().sum::<u64>() >= RANGE_BYTES_MIN;
+        let is_enough =
+            log.len() >= RANGE_SEGMENTS_MIN || sizes.iter().sum::<u64>() >= RANGE_BYTES_MIN;
         let mut count = match self.extent {
             Extent::All => plan::log_segments(&sizes, gather::GATHERED_BYTES as u64),
             Extent::Background if is_enough && self.of.bytes_per_second > 0 => {
@@ -367,8 +379,7 @@ impl Pass<'_> {
         };
         // A segment is rewritten as a whole.
         while count > 0
-            && log.get(count).map(|part| part.header.number)
-                == Some(log[count - 1].header.number)
+            && log.get(count).map(|part| part.header.number) == Some(log[count - 1].header.number)
         {
             count += 1;
         }
@@ -398,7 +409,10 @@ impl Pass<'_> {
             }));
         }
         let disk = self.of.disk.as_ref();
-        let path = self.of.dir.join(crate::segment::index_name(segment.header.number));
+        let path = self
+            .of
+            .dir
+            .join(crate::segment::index_name(segment.header.number));
         let index = LogIndex::open(disk, &self.of.dir, &segment.header);
         let index = index.map_err(Flaw::opening(&path))?;
         for page in index.catalogue.row_pages(index.file.as_ref()) {
@@ -456,7 +470,9 @@ impl Pass<'_> {
     /// Puts one stream segment in the place of several, or of one of which much is forgotten.
     fn merge(&mut self, segments: &[Arc<StreamSegment>]) -> Result<(), CompactionFailure> {
         let side = &self.of.read_side;
-        let ranges = segments.iter().map(|one| (one.header.first, one.header.last));
+        let ranges = segments
+            .iter()
+            .map(|one| (one.header.first, one.header.last));
         let ranges: Vec<(u64, u64)> = ranges.collect();
         let range = (ranges[0].0, ranges[ranges.len() - 1].1);
         let bytes = segments.iter().map(|one| one.bytes).sum();
@@ -520,7 +536,9 @@ impl Pass<'_> {
             // Only to give the space back; the next opening removes it as well.
             let _ = disk.remove(&temporary);
         }
-        self.of.compactor.note(|progress| progress.files_written += u64::from(written.is_ok()));
+        self.of
+            .compactor
+            .note(|progress| progress.files_written += u64::from(written.is_ok()));
         match self.of.compactor.pause(Duration::ZERO) {
             Ok(()) => written,
             Err(_) => Err(CompactionFailure::Ending),

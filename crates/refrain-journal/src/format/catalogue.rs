@@ -114,20 +114,25 @@ pub(crate) fn encode_declaration(declaration: &Declaration, out: &mut Vec<u8>) {
     out.extend_from_slice(name);
 }
 
+/// Takes a declaration off the front of `page`.
+pub(crate) fn take_declaration(page: &mut &[u8]) -> Option<Declaration> {
+    let fields = page.split_off(..DECLARATION_BYTES)?;
+    let name = page.split_off(..u32_at(fields, 4)? as usize)?;
+    let declaration = Declaration {
+        stream: u32_at(fields, 0)?,
+        name: Name::new(std::str::from_utf8(name).ok()?).ok()?,
+        first: u64_at(fields, 8)?,
+        next: u64_at(fields, 16)?,
+    };
+    let is_sane = (1..=declaration.next).contains(&declaration.first);
+    is_sane.then_some(declaration)
+}
+
 /// The declarations of a page whose checksum is right.
 pub(crate) fn decode_declarations(mut page: &[u8]) -> Option<Vec<Declaration>> {
     let mut declarations = Vec::new();
     while !page.is_empty() {
-        let fields = page.split_off(..DECLARATION_BYTES)?;
-        let name = page.split_off(..u32_at(fields, 4)? as usize)?;
-        let declaration = Declaration {
-            stream: u32_at(fields, 0)?,
-            name: Name::new(std::str::from_utf8(name).ok()?).ok()?,
-            first: u64_at(fields, 8)?,
-            next: u64_at(fields, 16)?,
-        };
-        let is_sane = (1..=declaration.next).contains(&declaration.first);
-        declarations.push(is_sane.then_some(declaration)?);
+        declarations.push(take_declaration(&mut page)?);
     }
     Some(declarations)
 }
@@ -274,7 +279,10 @@ mod tests {
         let size = 1000 + 96 + TRAILER_BYTES as u64;
         assert_eq!(Trailer::decode(5, &bytes, size), Ok(trailer()));
         assert_eq!(Trailer::decode(6, &bytes, size), Err(Unreadable::Damaged));
-        assert_eq!(Trailer::decode(5, &bytes, size + 32), Err(Unreadable::Damaged));
+        assert_eq!(
+            Trailer::decode(5, &bytes, size + 32),
+            Err(Unreadable::Damaged)
+        );
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);

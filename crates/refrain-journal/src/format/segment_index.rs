@@ -36,8 +36,8 @@ pub(crate) fn check_header(segment: &SegmentHeader, bytes: &[u8]) -> Result<(), 
     if u32_at(bytes, CHECKSUM_AT) != Some(checksum) || fields[..8] != MAGIC {
         return Err(Unreadable::Damaged);
     }
-    let is_expected = u64_at(fields, 12) == Some(segment.identity)
-        && u64_at(fields, 20) == Some(segment.number);
+    let is_expected =
+        u64_at(fields, 12) == Some(segment.identity) && u64_at(fields, 20) == Some(segment.number);
     match u32_at(fields, 8) {
         Some(VERSION) if is_expected => Ok(()),
         Some(VERSION) | None => Err(Unreadable::Damaged),
@@ -66,7 +66,10 @@ mod tests {
         };
         let bytes = encode_header(&segment);
         assert_eq!(check_header(&segment, &bytes), Ok(()));
-        let other = SegmentHeader { epoch: 4, ..segment };
+        let other = SegmentHeader {
+            epoch: 4,
+            ..segment
+        };
         assert_eq!(check_header(&other, &bytes), Err(Unreadable::Damaged));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes;

@@ -96,11 +96,7 @@ pub(crate) enum Method {
 
 /// Adds a block to `out`: the lengths of its entries and the entries, which `raw` holds, or what
 /// `stored` made of them. Gives the row for it, whose place the caller knows.
-pub(crate) fn encode_block(
-    salt: u32,
-    block: &Block<'_>,
-    out: &mut Vec<u8>,
-) -> Row {
+pub(crate) fn encode_block(salt: u32, block: &Block<'_>, out: &mut Vec<u8>) -> Row {
     let start = out.len();
     let mut header = [0; BLOCK_HEADER_BYTES];
     header[..4].copy_from_slice(&BLOCK_MAGIC);

@@ -251,11 +251,6 @@ impl CatalogueWriter {
         }
     }
 
-    /// Entries that the rows so far speak of.
-    pub(crate) fn entries(&self) -> u64 {
-        self.entries
-    }
-
     /// Adds a row; they come in order.
     pub(crate) fn row(&mut self, row: &Row, out: &mut Output<'_>) -> io::Result<()> {
         self.entries += u64::from(row.count);

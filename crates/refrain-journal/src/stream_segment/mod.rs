@@ -15,9 +15,7 @@ use crate::error::OpenError;
 use crate::format::Unreadable;
 use crate::format::catalogue::{Row, Span};
 use crate::format::record::Declaration;
-use crate::format::stream_segment::{
-    Block, STREAM_SEGMENT_HEADER_BYTES, StreamSegmentHeader,
-};
+use crate::format::stream_segment::{Block, STREAM_SEGMENT_HEADER_BYTES, StreamSegmentHeader};
 use crate::storage::{Access, Disk, DiskFile, read_exact_at, read_up_to};
 use catalogue::{Catalogue, Flaw};
 

@@ -150,10 +150,8 @@ impl<'a> SegmentWriter<'a> {
     fn put(&mut self, block: &Block<'_>) -> io::Result<()> {
         let (at, salt) = (self.out.at(), self.salt);
         let row = self.out.add(|buffer| encode_block(salt, block, buffer))?;
-        self.catalogue.row(
-            &crate::format::catalogue::Row { at, ..row },
-            &mut self.out,
-        )
+        self.catalogue
+            .row(&crate::format::catalogue::Row { at, ..row }, &mut self.out)
     }
 }
 
