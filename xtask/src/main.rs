@@ -12,7 +12,9 @@
 mod bench;
 mod clock;
 mod guarantees;
+mod planted;
 mod project;
+mod reliability;
 mod test;
 mod tidy;
 
@@ -28,7 +30,10 @@ usage: cargo xtask TASK [ARGUMENTS]
   test [STEP...]     everything that continuous integration runs, or the named steps of it
   tidy               the rules of STYLE.md that a machine can judge
   guarantees         writes the table of docs/guarantees.md from the tests' doc comments
-  bench [ARGUMENTS]  the benchmarks, in release mode";
+  bench [ARGUMENTS]  the benchmarks, in release mode
+  planted [NAME...]  plants bugs, and fails unless each is found
+  reliability [--full --minutes N] [PART...]
+                     simulation and faults on real disks, with their figures";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,6 +45,8 @@ fn main() -> ExitCode {
         "test" => test::run(&project, rest),
         "tidy" => tidy::run(&project),
         "guarantees" => guarantees::run(&project),
+        "planted" => planted::run(&project, rest),
+        "reliability" => reliability::run(&project, rest),
         "bench" => bench::run(&project, rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -31,6 +31,24 @@ impl Project {
         &self.root
     }
 
+    /// The directory that cargo builds into.
+    ///
+    /// # Errors
+    /// When cargo does not say.
+    pub(crate) fn target_dir(&self) -> Result<PathBuf, String> {
+        let output = self
+            .cargo()
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .output()
+            .map_err(|error| format!("cargo cannot be started: {error}"))?;
+        let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("cargo metadata: {error}"))?;
+        let dir = metadata["target_directory"].as_str();
+        Ok(PathBuf::from(
+            dir.ok_or("cargo metadata names no target directory")?,
+        ))
+    }
+
     /// A cargo, the same one that started the tasks, about to run in the project's directory.
     pub(crate) fn cargo(&self) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -1,0 +1,156 @@
+//! `cargo xtask reliability`: the whole reliability programme, and its figures.
+//!
+//! Each part runs a program of its own in release mode and reports as a [`Part`]. Without `--full`
+//! each does its per-commit share, about six minutes on two cores in all; with `--full --minutes N`
+//! they share N minutes. `--record` writes the figures to `docs/reliability.json`.
+
+pub(crate) mod part;
+mod sim;
+mod table;
+
+use std::process::ExitCode;
+
+use crate::project::Project;
+use part::Part;
+
+/// How much of the programme runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// What every change must pass.
+    Commit,
+    /// As much as fits into so many minutes.
+    Full {
+        /// The minutes, for all parts together.
+        minutes: u64,
+    },
+}
+
+/// A part of the programme: its name, and what runs it and leaves its report behind.
+struct Runner {
+    name: &'static str,
+    run: fn(&Project, Share) -> Result<(), String>,
+}
+
+/// All parts, the quick ones first.
+const PARTS: [Runner; 1] = [Runner {
+    name: "sim",
+    run: sim::run,
+}];
+
+/// Runs the parts that `arguments` name, or all, and prints one table.
+///
+/// # Errors
+/// When the arguments cannot be understood, or a report cannot be read.
+pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<ExitCode, String> {
+    let asked = Asked::read(arguments)?;
+    let mut parts = Vec::new();
+    let mut complaints = Vec::new();
+    for runner in asked.runners() {
+        println!("\nreliability: {}", runner.name);
+        // What an earlier run left must not stand in for this one.
+        match std::fs::remove_file(Part::path(project, runner.name)?) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        if let Err(reason) = (runner.run)(project, asked.share) {
+            complaints.push(format!("{}: {reason}", runner.name));
+        }
+        match Part::read(project, runner.name) {
+            Ok(part) => parts.push(part),
+            Err(reason) => complaints.push(format!("{}: no report: {reason}", runner.name)),
+        }
+    }
+    complaints.extend(parts.iter().flat_map(Part::complaints));
+    println!("\n{}", table::plain(&parts));
+    for complaint in &complaints {
+        println!("FAILED {complaint}");
+    }
+    Ok(if complaints.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    share: Share,
+    names: Vec<String>,
+}
+
+impl Asked {
+    fn read(arguments: &[String]) -> Result<Asked, String> {
+        let mut is_full = false;
+        let mut minutes = None;
+        let mut names = Vec::new();
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            match argument.as_str() {
+                "--full" => is_full = true,
+                "--minutes" => {
+                    let number = rest.next().and_then(|text| text.parse().ok());
+                    minutes = Some(number.ok_or("--minutes needs a whole number")?);
+                }
+                name if PARTS.iter().any(|runner| runner.name == name) => {
+                    names.push(name.to_owned());
+                }
+                unknown => {
+                    let known: Vec<&str> = PARTS.iter().map(|runner| runner.name).collect();
+                    let known = known.join(", ");
+                    return Err(format!(
+                        "there is no part `{unknown}`; the parts are {known}"
+                    ));
+                }
+            }
+        }
+        let share = match (is_full, minutes) {
+            (false, None) => Share::Commit,
+            (true, Some(minutes)) => Share::Full { minutes },
+            (true, None) | (false, Some(_)) => {
+                return Err("--full and --minutes N belong together".to_owned());
+            }
+        };
+        Ok(Asked { share, names })
+    }
+
+    fn runners(&self) -> impl Iterator<Item = &'static Runner> {
+        PARTS
+            .iter()
+            .filter(|runner| self.names.is_empty() || self.names.iter().any(|n| n == runner.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(words: &str) -> Result<Asked, String> {
+        let arguments: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        Asked::read(&arguments)
+    }
+
+    #[test]
+    fn all_parts_run_unless_some_are_named() {
+        let all = asked("").unwrap();
+        assert_eq!(all.share, Share::Commit);
+        assert_eq!(all.runners().count(), PARTS.len());
+        assert_eq!(asked("sim").unwrap().runners().count(), 1);
+        assert!(asked("simulation").unwrap_err().contains("sim"));
+    }
+
+    #[test]
+    fn a_full_run_says_how_long() {
+        let full = asked("--full --minutes 30").unwrap();
+        assert_eq!(full.share, Share::Full { minutes: 30 });
+        for half in [
+            "--full",
+            "--minutes 30",
+            "--full --minutes",
+            "--full --minutes x",
+        ] {
+            assert!(asked(half).is_err(), "{half}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The figures of all parts as one table.
+
+use std::fmt::Write as _;
+
+use super::part::{Control, NotRun, Part, Trial};
+
+/// The table for a terminal.
+pub(super) fn plain(parts: &[Part]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        let _ = writeln!(text, "{} ({} s): {}", part.part, part.seconds, part.command);
+        for trial in &part.trials {
+            let _ = writeln!(
+                text,
+                "  {:<44} {:>12}  {}",
+                trial.name,
+                trial.runs,
+                verdict(trial)
+            );
+            for (what, count) in &trial.counts {
+                let _ = writeln!(text, "      {what:<40} {count:>12}");
+            }
+        }
+        for control in &part.controls {
+            let Control {
+                name, runs, red, ..
+            } = control;
+            let _ = writeln!(text, "  control {name:<36} {runs:>12}  red in {red}");
+        }
+        for NotRun { name, reason, .. } in &part.not_run {
+            let _ = writeln!(text, "  {name:<44}      not run  {reason}");
+        }
+    }
+    text
+}
+
+/// What the runs of a trial say of the rate of violations.
+fn verdict(trial: &Trial) -> String {
+    match trial.violations {
+        0 => format!("0 violations: {}", at_most(trial.runs)),
+        violations => format!("{violations} VIOLATIONS"),
+    }
+}
+
+/// None in `runs` means, with 95 %, at most three in as many: the rule of three.
+fn at_most(runs: u64) -> String {
+    if runs == 0 {
+        return "nothing was tried".to_owned();
+    }
+    let rate = 3.0 / runs as f64;
+    if rate >= 0.01 {
+        format!("at most {:.0} in 100 with 95 %", (rate * 100.0).ceil())
+    } else {
+        let million = (rate * 1e6).ceil();
+        format!("at most {million:.0} in a million with 95 %")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn none_of_n_is_at_most_three_of_n() {
+        assert_eq!(at_most(100), "at most 3 in 100 with 95 %");
+        assert_eq!(at_most(100_000), "at most 30 in a million with 95 %");
+        assert_eq!(at_most(7), "at most 43 in 100 with 95 %");
+        assert_eq!(at_most(0), "nothing was tried");
+    }
+}
