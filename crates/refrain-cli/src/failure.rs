@@ -109,7 +109,7 @@ impl From<ReadError> for Failure {
                 .remedy(format!("start at position {first} or later")),
             ReadError::Corrupt { .. } => Failure::new(Exit::Damaged, error.to_string())
                 .remedy("`refrain journal verify` names all that is damaged"),
-            _ => Failure::new(Exit::Unusable, error.to_string()),
+            ReadError::Unavailable(_) | _ => Failure::new(Exit::Unusable, error.to_string()),
         }
     }
 }

@@ -33,17 +33,12 @@ pub(crate) fn run(flags: &Verify, screen: &mut Screen) -> Result<Exit, Failure> 
         inspection.files.len() + inspection.snapshots.len(),
         bytes_text(inspection.file_bytes()),
     );
-    match exit {
-        Exit::Done => screen.marked(Mood::Good, "sound:", &looked)?,
-        _ => {
-            let count = inspection.damages().count();
-            screen.marked(
-                Mood::Bad,
-                "damaged:",
-                &format!("{count} findings; {looked}"),
-            )?;
-            screen.line("what to do: `refrain journal repair` says what can be done")?;
-        }
+    if inspection.is_sound() {
+        screen.marked(Mood::Good, "sound:", &looked)?;
+    } else {
+        let count = inspection.damages().count();
+        let text = format!("{count} findings; {looked}");
+        screen.marked(Mood::Bad, "damaged:", &text)?;
     }
     Ok(exit)
 }

@@ -55,9 +55,8 @@ pub(crate) fn entry_value(bytes: &[u8], channels: &mut Channels) -> ShownEntry {
             ("unknown", None, value)
         }
     };
-    let rest = match rest {
-        Value::Object(rest) => rest,
-        other => Map::from_iter([("value".to_owned(), other)]),
+    let Value::Object(rest) = rest else {
+        unreachable!("every entry is shown as an object");
     };
     ShownEntry { kind, time, rest }
 }

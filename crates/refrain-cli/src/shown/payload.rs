@@ -141,11 +141,11 @@ impl<'de> Visitor<'de> for Depth {
         let mut pairs = Vec::new();
         while let Some(key) = items.next_key_seed(deeper)? {
             let value = items.next_value_seed(deeper)?;
-            match key {
-                Value::String(key) if pairs.is_empty() && !values.contains_key(&key) => {
-                    values.insert(key, value);
+            match key.as_str() {
+                Some(name) if pairs.is_empty() && !values.contains_key(name) => {
+                    values.insert(name.to_owned(), value);
                 }
-                key => pairs.push(json!([key, value])),
+                Some(_) | None => pairs.push(json!([key, value])),
             }
         }
         if pairs.is_empty() {
