@@ -206,7 +206,7 @@ impl Journal for FileJournal {
         at: Position,
         batch: Batch,
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        match self.queue.append(stream, at, batch) {
+        match self.queue.append(stream, at, &batch) {
             Ok(submitted) => Box::pin(submitted),
             Err(error) => Box::pin(std::future::ready(Err(self.noticed(error)))),
         }
