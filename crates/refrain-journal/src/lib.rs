@@ -16,6 +16,7 @@ mod directory;
 mod error;
 mod format;
 mod index;
+pub mod inspect;
 mod journal;
 mod keeper;
 mod log;

@@ -100,7 +100,7 @@ fn matching(place: Place, others: Others) -> impl Iterator<Item = &'static Row> 
 }
 
 /// A range of log segments: the first and the last number.
-type Range = (u64, u64);
+pub(crate) type Range = (u64, u64);
 
 fn place(range: Range, first_segment: u64) -> Place {
     match range {
@@ -126,6 +126,30 @@ fn others(range: Range, all: &[Range]) -> Others {
     worst
 }
 
+/// The stream segments among `names`, in order, and what is to be done with each.
+pub(crate) fn sort_out(mark: &Mark, names: &[String]) -> Vec<(Range, Verdict)> {
+    let ranges = names.iter().filter_map(|name| match FileKind::of(name) {
+        FileKind::Streams(first, last) => Some((first, last)),
+        FileKind::Log(_)
+        | FileKind::Index(_)
+        | FileKind::Directory
+        | FileKind::Temporary
+        | FileKind::Other => None,
+    });
+    let mut ranges: Vec<Range> = ranges.collect();
+    ranges.sort_unstable();
+    // What the mark keeps in the log is not compared with the rest.
+    let below = ranges.iter().copied();
+    let below: Vec<Range> = below
+        .filter(|range| place(*range, mark.first_segment) == Place::BelowLog)
+        .collect();
+    let verdict = |range| decide(place(range, mark.first_segment), others(range, &below));
+    ranges
+        .into_iter()
+        .map(|range| (range, verdict(range)))
+        .collect()
+}
+
 /// The stream segments of a directory, sorted out.
 #[derive(Debug, Default)]
 pub(crate) struct History {
@@ -143,25 +167,9 @@ impl History {
         mark: &Mark,
         names: &[String],
     ) -> Result<History, OpenError> {
-        let ranges = names.iter().filter_map(|name| match FileKind::of(name) {
-            FileKind::Streams(first, last) => Some((first, last)),
-            FileKind::Log(_)
-            | FileKind::Index(_)
-            | FileKind::Directory
-            | FileKind::Temporary
-            | FileKind::Other => None,
-        });
-        let mut ranges: Vec<Range> = ranges.collect();
-        ranges.sort_unstable();
-        // What the mark keeps in the log is not compared with the rest.
-        let below = ranges.iter().copied();
-        let below: Vec<Range> = below
-            .filter(|range| place(*range, mark.first_segment) == Place::BelowLog)
-            .collect();
         let mut history = History::default();
         let mut next = 1;
-        for range in ranges {
-            let verdict = decide(place(range, mark.first_segment), others(range, &below));
+        for (range, verdict) in sort_out(mark, names) {
             let path = dir.join(segment_name(range.0, range.1));
             match verdict {
                 Verdict::Remove => history.leftovers.push(range),
