@@ -1,13 +1,18 @@
 //! The work beside the log: a spare segment always ready, index files for sealed segments, removal
 //! of segments that nobody needs. Done by one thread, so that the writer never waits for it unless
 //! segments fill faster than the disk makes them.
+//!
+//! A spare is ready as soon as it is there, and is filled with zeros while nobody needs it, piece by
+//! piece with pauses. A log that goes on slowly finds it filled, and syncs faster. One that goes on
+//! fast takes it as it is: there, the zeros would cost more of the disk's time than they save.
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use crate::format::segment_header::SegmentHeader;
+use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::queue::Queue;
 use crate::read_side::ReadSide;
 use crate::recovery::read_table;
@@ -41,10 +46,21 @@ struct State {
 enum Spare {
     /// To be made next.
     Wanted(u64),
-    Ready(Segment),
+    Ready(Segment, Filling),
     /// There was no room for it; to be tried again when somebody asks.
     Full(u64),
     Failed(String),
+}
+
+/// How far a spare is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filling {
+    /// Up to this offset.
+    To(u32),
+    /// A piece is being written: nobody else may write to the segment.
+    Busy,
+    /// There is nothing to do.
+    Done,
 }
 
 /// Why there is no next segment.
@@ -54,14 +70,44 @@ pub(crate) enum NoSpare {
     Failed(String),
 }
 
+/// Time between two pieces of zeros: they share the disk with the log.
+const FILL_PAUSE: Duration = Duration::from_millis(1);
+
 /// One thing to do.
 #[derive(Debug)]
 enum Task {
     MakeSpare(u64),
+    /// Fill the spare from here on.
+    Fill(Segment, u32),
     WriteIndex(Arc<SealedSegment>),
     Remove(u64, u64),
     LookForRetirable,
     End,
+}
+
+impl State {
+    /// What there is to do besides filling the spare, the most urgent first.
+    fn next_task(&mut self) -> Option<Task> {
+        if self.is_ending {
+            return Some(Task::End);
+        }
+        if let Spare::Wanted(number) = self.spare {
+            return Some(Task::MakeSpare(number));
+        }
+        if let Some(segment) = self.sealed.pop_front() {
+            return Some(Task::WriteIndex(segment));
+        }
+        if let Some((from, to)) = self.remove.pop_front() {
+            return Some(Task::Remove(from, to));
+        }
+        std::mem::take(&mut self.look_for_retirable).then_some(Task::LookForRetirable)
+    }
+
+    fn set_filling(&mut self, filling: Filling) {
+        if let Spare::Ready(_, now) = &mut self.spare {
+            *now = filling;
+        }
+    }
 }
 
 impl Keeper {
@@ -74,7 +120,10 @@ impl Keeper {
     ) -> Keeper {
         Keeper {
             state: Mutex::new(State {
-                spare: spare.map_or(Spare::Wanted(next), Spare::Ready),
+                // Whether one that was found is filled nobody knows; most are.
+                spare: spare.map_or(Spare::Wanted(next), |spare| {
+                    Spare::Ready(spare, Filling::Done)
+                }),
                 sealed: unindexed.into(),
                 remove: VecDeque::new(),
                 look_for_retirable: true,
@@ -90,13 +139,13 @@ impl Keeper {
         let mut state = self.lock();
         loop {
             match &state.spare {
-                Spare::Ready(segment) => {
+                Spare::Ready(segment, Filling::To(_) | Filling::Done) => {
                     let segment = segment.clone();
                     state.spare = Spare::Wanted(segment.header.number + 1);
                     self.work.notify_one();
                     return Ok(segment);
                 }
-                Spare::Wanted(_) => {
+                Spare::Wanted(_) | Spare::Ready(_, Filling::Busy) => {
                     state = self
                         .spare
                         .wait(state)
@@ -113,7 +162,7 @@ impl Keeper {
     pub(crate) fn has_spare(&self) -> bool {
         let mut state = self.lock();
         match state.spare {
-            Spare::Ready(_) => return true,
+            Spare::Ready(..) => return true,
             Spare::Full(number) => {
                 state.spare = Spare::Wanted(number);
                 self.work.notify_one();
@@ -151,27 +200,36 @@ impl Keeper {
 
     fn next_task(&self) -> Task {
         let mut state = self.lock();
+        let mut has_paused = false;
         loop {
-            if state.is_ending {
-                return Task::End;
+            if let Some(task) = state.next_task() {
+                return task;
             }
-            if let Spare::Wanted(number) = state.spare {
-                return Task::MakeSpare(number);
+            let Spare::Ready(segment, Filling::To(offset)) = &state.spare else {
+                state = self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            if has_paused {
+                let task = Task::Fill(segment.clone(), *offset);
+                state.set_filling(Filling::Busy);
+                return task;
             }
-            if let Some(segment) = state.sealed.pop_front() {
-                return Task::WriteIndex(segment);
-            }
-            if let Some((from, to)) = state.remove.pop_front() {
-                return Task::Remove(from, to);
-            }
-            if std::mem::take(&mut state.look_for_retirable) {
-                return Task::LookForRetirable;
-            }
-            state = self
+            let (guard, waited) = self
                 .work
-                .wait(state)
+                .wait_timeout(state, FILL_PAUSE)
                 .unwrap_or_else(PoisonError::into_inner);
+            state = guard;
+            has_paused = waited.timed_out();
         }
+    }
+
+    /// A piece of the spare is filled: it may be taken again.
+    fn set_filling(&self, filling: Filling) {
+        self.lock().set_filling(filling);
+        self.spare.notify_all();
     }
 
     fn set_spare(&self, spare: Spare) {
@@ -208,6 +266,10 @@ impl Housekeeping {
                     self.make_spare(number);
                     Ok(())
                 }
+                Task::Fill(segment, offset) => {
+                    self.fill(&segment, offset);
+                    Ok(())
+                }
                 Task::WriteIndex(segment) => self.write_index(&segment),
                 Task::Remove(from, to) => self.remove(from, to),
                 Task::LookForRetirable => {
@@ -232,7 +294,8 @@ impl Housekeeping {
         };
         match Segment::create(self.disk.as_ref(), &self.dir, header) {
             Ok(segment) => {
-                self.keeper.set_spare(Spare::Ready(segment));
+                self.keeper
+                    .set_spare(Spare::Ready(segment, Filling::To(SEGMENT_HEADER_BYTES)));
                 self.queue.resume();
             }
             Err(error) if is_full(&error) => {
@@ -240,11 +303,29 @@ impl Housekeeping {
                 self.keeper.set_spare(Spare::Full(number));
             }
             Err(error) => {
-                let reason = format!("segment {number} could not be made: {error}");
-                self.queue.stop(None, &reason);
-                self.keeper.set_spare(Spare::Failed(reason));
+                self.spare_failed(format!("segment {number} could not be made: {error}"));
             }
         }
+    }
+
+    fn fill(&self, segment: &Segment, offset: u32) {
+        let number = segment.header.number;
+        match segment.fill(offset) {
+            Ok(end) if end < segment.header.segment_bytes => {
+                self.keeper.set_filling(Filling::To(end));
+            }
+            Ok(_) => self.keeper.set_filling(Filling::Done),
+            // Its space is allocated, so the log may do what the zeros may not.
+            Err(error) if is_full(&error) => self.keeper.set_filling(Filling::Done),
+            Err(error) => {
+                self.spare_failed(format!("segment {number} could not be filled: {error}"));
+            }
+        }
+    }
+
+    fn spare_failed(&self, reason: String) {
+        self.queue.stop(None, &reason);
+        self.keeper.set_spare(Spare::Failed(reason));
     }
 
     fn write_index(&self, segment: &SealedSegment) -> io::Result<()> {
@@ -285,7 +366,7 @@ struct Gone<'a>(&'a Keeper);
 impl Drop for Gone<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        if let Spare::Wanted(_) = state.spare {
+        if let Spare::Wanted(_) | Spare::Ready(_, Filling::Busy) = state.spare {
             state.spare = Spare::Failed("the keeper's thread has ended".into());
         }
         drop(state);
