@@ -22,7 +22,7 @@ use crate::threads::Threads;
 use crate::writer::Writer;
 
 /// The file that whoever writes holds a lock on.
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// A journal in a directory, open for writing by this process alone.
 ///
