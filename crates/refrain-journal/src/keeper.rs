@@ -2,15 +2,15 @@
 //! of segments that nobody needs. Done by one thread, so that the writer never waits for it unless
 //! segments fill faster than the disk makes them.
 //!
-//! A spare is ready as soon as it is there, and is filled with zeros while nobody needs it, piece by
-//! piece with pauses. A log that goes on slowly finds it filled, and syncs faster. One that goes on
-//! fast takes it as it is: there, the zeros would cost more of the disk's time than they save.
+//! A spare is ready as soon as it is there, and is filled with zeros piece by piece while nobody needs
+//! it, a little ahead of the place that the log has reached in its own segment: so the zeros share the
+//! disk with the log evenly, and a log that stands still costs nothing. If the log is faster than the
+//! zeros, it takes the spare as it is and waits for one piece at most.
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::queue::Queue;
@@ -34,6 +34,8 @@ pub(crate) struct Keeper {
 #[derive(Debug)]
 struct State {
     spare: Spare,
+    /// Where the log is in its segment, at least.
+    log_offset: u32,
     sealed: VecDeque<Arc<SealedSegment>>,
     /// Segments from the first of these numbers to before the second are to be removed.
     remove: VecDeque<(u64, u64)>,
@@ -59,8 +61,6 @@ enum Filling {
     To(u32),
     /// A piece is being written: nobody else may write to the segment.
     Busy,
-    /// There is nothing to do.
-    Done,
 }
 
 /// Why there is no next segment.
@@ -70,8 +70,11 @@ pub(crate) enum NoSpare {
     Failed(String),
 }
 
-/// Time between two pieces of zeros: they share the disk with the log.
-const FILL_PAUSE: Duration = Duration::from_millis(1);
+/// How far the zeros of the spare are ahead of the log in its segment.
+const FILL_AHEAD_BYTES: u32 = 4 * 1024 * 1024;
+
+/// After how many bytes the log says how far it is.
+const LOG_STEP_BYTES: u32 = 1024 * 1024;
 
 /// One thing to do.
 #[derive(Debug)]
@@ -86,7 +89,7 @@ enum Task {
 }
 
 impl State {
-    /// What there is to do besides filling the spare, the most urgent first.
+    /// What there is to do, the most urgent first.
     fn next_task(&mut self) -> Option<Task> {
         if self.is_ending {
             return Some(Task::End);
@@ -100,13 +103,25 @@ impl State {
         if let Some((from, to)) = self.remove.pop_front() {
             return Some(Task::Remove(from, to));
         }
-        std::mem::take(&mut self.look_for_retirable).then_some(Task::LookForRetirable)
+        if std::mem::take(&mut self.look_for_retirable) {
+            return Some(Task::LookForRetirable);
+        }
+        self.next_piece()
     }
 
-    fn set_filling(&mut self, filling: Filling) {
-        if let Spare::Ready(_, now) = &mut self.spare {
-            *now = filling;
+    fn next_piece(&mut self) -> Option<Task> {
+        let Spare::Ready(segment, filling @ Filling::To(_)) = &mut self.spare else {
+            return None;
+        };
+        let Filling::To(offset) = *filling else {
+            return None;
+        };
+        let wanted = self.log_offset.saturating_add(FILL_AHEAD_BYTES);
+        if offset >= wanted.min(segment.header.segment_bytes) {
+            return None;
         }
+        *filling = Filling::Busy;
+        Some(Task::Fill(segment.clone(), offset))
     }
 }
 
@@ -120,10 +135,11 @@ impl Keeper {
     ) -> Keeper {
         Keeper {
             state: Mutex::new(State {
-                // Whether one that was found is filled nobody knows; most are.
+                // How far one that was found is filled nobody knows.
                 spare: spare.map_or(Spare::Wanted(next), |spare| {
-                    Spare::Ready(spare, Filling::Done)
+                    Spare::Ready(spare, Filling::To(SEGMENT_HEADER_BYTES))
                 }),
+                log_offset: SEGMENT_HEADER_BYTES,
                 sealed: unindexed.into(),
                 remove: VecDeque::new(),
                 look_for_retirable: true,
@@ -139,9 +155,10 @@ impl Keeper {
         let mut state = self.lock();
         loop {
             match &state.spare {
-                Spare::Ready(segment, Filling::To(_) | Filling::Done) => {
+                Spare::Ready(segment, Filling::To(_)) => {
                     let segment = segment.clone();
                     state.spare = Spare::Wanted(segment.header.number + 1);
+                    state.log_offset = SEGMENT_HEADER_BYTES;
                     self.work.notify_one();
                     return Ok(segment);
                 }
@@ -198,37 +215,35 @@ impl Keeper {
         self.work.notify_one();
     }
 
+    /// Says that the log went on from offset `from` of its segment to `to`.
+    pub(crate) fn log_went_on(&self, from: u32, to: u32) {
+        if from / LOG_STEP_BYTES != to / LOG_STEP_BYTES {
+            self.lock().log_offset = to;
+            self.work.notify_one();
+        }
+    }
+
     fn next_task(&self) -> Task {
         let mut state = self.lock();
-        let mut has_paused = false;
         loop {
             if let Some(task) = state.next_task() {
                 return task;
             }
-            let Spare::Ready(segment, Filling::To(offset)) = &state.spare else {
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            if has_paused {
-                let task = Task::Fill(segment.clone(), *offset);
-                state.set_filling(Filling::Busy);
-                return task;
-            }
-            let (guard, waited) = self
+            state = self
                 .work
-                .wait_timeout(state, FILL_PAUSE)
+                .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
-            state = guard;
-            has_paused = waited.timed_out();
         }
     }
 
-    /// A piece of the spare is filled: it may be taken again.
-    fn set_filling(&self, filling: Filling) {
-        self.lock().set_filling(filling);
+    /// The spare is filled to `offset`: it may be taken again.
+    fn filled(&self, offset: u32) {
+        let mut state = self.lock();
+        let Spare::Ready(_, filling @ Filling::Busy) = &mut state.spare else {
+            unreachable!("nobody takes a spare while it is being filled")
+        };
+        *filling = Filling::To(offset);
+        drop(state);
         self.spare.notify_all();
     }
 
@@ -293,9 +308,9 @@ impl Housekeeping {
             segment_bytes: self.segment_bytes,
         };
         match Segment::create(self.disk.as_ref(), &self.dir, header) {
-            Ok(segment) => {
-                self.keeper
-                    .set_spare(Spare::Ready(segment, Filling::To(SEGMENT_HEADER_BYTES)));
+            Ok((segment, filled)) => {
+                let spare = Spare::Ready(segment, Filling::To(filled));
+                self.keeper.set_spare(spare);
                 self.queue.resume();
             }
             Err(error) if is_full(&error) => {
@@ -311,12 +326,9 @@ impl Housekeeping {
     fn fill(&self, segment: &Segment, offset: u32) {
         let number = segment.header.number;
         match segment.fill(offset) {
-            Ok(end) if end < segment.header.segment_bytes => {
-                self.keeper.set_filling(Filling::To(end));
-            }
-            Ok(_) => self.keeper.set_filling(Filling::Done),
-            // Its space is allocated, so the log may do what the zeros may not.
-            Err(error) if is_full(&error) => self.keeper.set_filling(Filling::Done),
+            Ok(end) => self.keeper.filled(end),
+            // Its space is allocated: the log may do what the zeros may not.
+            Err(error) if is_full(&error) => self.keeper.filled(segment.header.segment_bytes),
             Err(error) => {
                 self.spare_failed(format!("segment {number} could not be filled: {error}"));
             }

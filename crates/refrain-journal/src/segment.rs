@@ -36,24 +36,24 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Makes the segment that `header` describes, for [`Segment::fill`] to fill. When it fails, what
-    /// it left is removed.
+    /// Makes the segment that `header` describes, and says up to where it is filled; the rest is for
+    /// [`Segment::fill`]. When it fails, what it left is removed.
     pub(crate) fn create(
         disk: &dyn Disk,
         dir: &Path,
         header: SegmentHeader,
-    ) -> io::Result<Segment> {
+    ) -> io::Result<(Segment, u32)> {
         let path = dir.join(log_name(header.number));
         let temporary = dir.join(log_name(header.number) + TEMPORARY_SUFFIX);
-        let made = prepare(disk, &temporary, header).and_then(|file| {
+        let made = prepare(disk, &temporary, header).and_then(|made| {
             disk.rename(&temporary, &path)?;
             if !planted::is("segment-name-not-synced") {
                 disk.sync_dir(dir)?;
             }
-            Ok(file)
+            Ok(made)
         });
         match made {
-            Ok(file) => Ok(Segment::new(file, path, header)),
+            Ok((file, filled)) => Ok((Segment::new(file, path, header), filled)),
             Err(error) => {
                 // Only to give the space back; the next opening removes it as well.
                 let _ = disk.remove(&temporary);
@@ -62,9 +62,8 @@ impl Segment {
         }
     }
 
-    /// Writes and syncs all zeros of a segment without frames that is needed at once.
-    pub(crate) fn fill_whole(&self) -> io::Result<()> {
-        let mut offset = SEGMENT_HEADER_BYTES;
+    /// Writes and syncs all zeros from `offset` on, of a segment that is needed at once.
+    pub(crate) fn fill_rest(&self, mut offset: u32) -> io::Result<()> {
         while offset < self.header.segment_bytes {
             offset = fill_piece(self.file.as_ref(), offset, self.header.segment_bytes)?;
         }
@@ -141,22 +140,26 @@ impl Segment {
     }
 }
 
-fn prepare(disk: &dyn Disk, path: &Path, header: SegmentHeader) -> io::Result<Arc<dyn DiskFile>> {
+fn prepare(
+    disk: &dyn Disk,
+    path: &Path,
+    header: SegmentHeader,
+) -> io::Result<(Arc<dyn DiskFile>, u32)> {
     let file = disk.open(path, Access::Create)?;
     let size = header.segment_bytes;
     file.allocate(u64::from(size))?;
+    let mut filled = SEGMENT_HEADER_BYTES;
     if file.size()? < u64::from(size) {
         // A file system that cannot allocate: only zeros take the space.
-        let mut offset = 0;
-        while offset < size {
-            offset = fill_piece(file.as_ref(), offset, size)?;
+        while filled < size {
+            filled = fill_piece(file.as_ref(), filled, size)?;
         }
     }
     write_all_at(file.as_ref(), &header.encode(), 0)?;
     if !planted::is("segment-header-not-synced") {
         file.sync_data()?;
     }
-    Ok(file)
+    Ok((file, filled))
 }
 
 /// Writes zeros from `offset` on, and says where they end.
