@@ -53,7 +53,7 @@ pub(crate) use outlet::{Outlet, Target};
 use rebuild::Interruption;
 use recalls::Recalls;
 use snapshots::Snapshotting;
-use work::Taken;
+use work::TakenBatch;
 
 /// All that a driver is made of.
 pub(crate) struct Parts<P: Processor> {
@@ -79,7 +79,9 @@ struct Driver<P: Processor> {
     recalls: Recalls<P>,
     arrivals: Arrivals<P>,
     /// Taken from the inbox and not handled yet, because appends must catch up first.
-    taken: VecDeque<Taken<P>>,
+    taken: VecDeque<Work<P>>,
+    /// What is left of the batch that was taken out of `taken`.
+    batch: Option<TakenBatch<P>>,
     couriers: Couriers,
     snapshots: Snapshotting,
     tasks: JoinSet<()>,
@@ -163,6 +165,7 @@ where
             recalls: Recalls::new(),
             arrivals: Arrivals::new(parts.drain.clone()),
             taken: VecDeque::new(),
+            batch: None,
             couriers: Couriers::default(),
             tasks: JoinSet::new(),
             chance: SmallRng::from_rng(&mut rand::rng()),
@@ -197,6 +200,9 @@ where
         if !self.appender.is_idle() {
             // While an append is under way more messages may come: let them, so that they share one.
             tokio::task::yield_now().await;
+        } else {
+            // Messages that lead to no entry do not keep other tasks from running.
+            tokio::task::coop::consume_budget().await;
         }
         self.arrive().await.map_err(Interruption::Append)?;
         self.handle_reports();
@@ -211,7 +217,7 @@ where
     /// Whether everything in flight is finished, after a drain was asked for.
     fn is_done(&self) -> bool {
         self.is_draining
-            && self.taken.is_empty()
+            && self.has_handled_all()
             && self.parts.inlets.work.is_empty()
             && self.arrivals.are_handled()
             && self.appender.is_idle()
@@ -275,8 +281,9 @@ impl<P: Processor> Drop for Driver<P> {
             processor: processor.clone(),
             reason: reason.clone(),
         };
-        for taken in self.taken.drain(..) {
-            for waiting in taken.waiting() {
+        // Whoever waits for what was not begun hears it when that is dropped.
+        for message in self.batch.take().into_iter().flatten() {
+            if let Some(waiting) = message.waiting {
                 self.callers.tell(waiting, Err(not_running()));
             }
         }

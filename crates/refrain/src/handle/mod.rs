@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::driver::{Control, Told, Work};
 use crate::progress::{Progress, RecoveryStatus};
+use crate::queue::{SendError, Sender};
 use crate::retention::{RetainError, Retained, Retains, retain};
 use crate::stage::Stage;
 
@@ -62,7 +63,7 @@ pub struct Handle<P: Processor> {
 
 pub(crate) struct Shared<P: Processor> {
     pub(crate) name: Name,
-    pub(crate) work: mpsc::Sender<Work<P>>,
+    pub(crate) work: Sender<Work<P>>,
     /// The places that messages of batches have in the inbox.
     pub(crate) batches: Arc<Semaphore>,
     /// The most messages that are sent together; never more than there are places.
@@ -207,10 +208,10 @@ impl<P: Processor> Handle<P> {
             .work
             .try_send(work)
             .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => AskError::Overloaded {
+                SendError::Full => AskError::Overloaded {
                     processor: self.shared.name.clone(),
                 },
-                mpsc::error::TrySendError::Closed(_) => self.not_running(),
+                SendError::Closed => self.not_running(),
             })
     }
 
