@@ -78,6 +78,7 @@ where
     pub(super) async fn arrive(&mut self) -> Result<(), AppendError> {
         self.set_alarm();
         let looked = poll_fn(|context| self.look_around(context)).await;
+        self.now = self.parts.clock.now();
         if let Some(position) = looked.durable {
             self.input(Input::Durable(position));
             // Before anything that came is handled: meanwhile others may run that were told.

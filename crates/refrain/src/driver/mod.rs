@@ -6,6 +6,7 @@
 
 mod appender;
 mod arrivals;
+mod attempts;
 mod beginning;
 mod callers;
 mod courier;
@@ -27,7 +28,7 @@ use futures_util::FutureExt;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use refrain_core::port::journal::AppendError;
-use refrain_core::{AskError, Engine, EngineSettings, Input, Moment, Processor};
+use refrain_core::{AskError, Engine, EngineSettings, Input, Moment, Processor, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
@@ -92,6 +93,8 @@ struct Driver<P: Processor> {
     /// Why the processor cannot go on, found out by a task of this driver.
     trouble: Option<String>,
     chance: SmallRng,
+    /// When the present round began: the clock is asked once for all that came together.
+    now: Timestamp,
     is_draining: bool,
     parts: Parts<P>,
 }
@@ -168,6 +171,7 @@ where
             batch: None,
             couriers: Couriers::default(),
             tasks: JoinSet::new(),
+            now: parts.clock.now(),
             chance: SmallRng::from_rng(&mut rand::rng()),
             effects: Vec::new(),
             impossible: Vec::new(),
@@ -229,16 +233,25 @@ where
 
     fn submit(&mut self) {
         if self.appender.has_room()
-            && let Some((at, batch)) = self.engine.take_batch(self.parts.clock.now())
+            && let Some((at, batch)) = self.engine.take_batch(self.now)
         {
             self.appender.submit(at, batch);
         }
         self.snapshot_if_due();
     }
 
+    /// Submits a piece of what is being collected, so that the journal works meanwhile.
+    fn submit_piece(&mut self) {
+        if self.engine.pending().0 >= self.appender.piece()
+            && let Some((at, batch)) = self.engine.take_batch(self.now)
+        {
+            self.appender.submit(at, batch);
+        }
+    }
+
     fn moment(&mut self) -> Moment {
         Moment {
-            now: self.parts.clock.now(),
+            now: self.now,
             seed: self.chance.next_u64(),
         }
     }

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rand::Rng;
-use refrain_core::{Actor, Command, Input, MessageId, Moment, Name, Processor};
+use refrain_core::{Actor, Command, Input, MessageId, Name, Processor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -55,13 +54,12 @@ where
 
     /// Handles what was taken from the inbox, as far as the next append has room.
     pub(super) fn handle_taken(&mut self) {
-        let now = self.parts.clock.now();
         while self.has_room() && self.engine.spoiled().is_none() {
             let Some(input) = self.next_input() else {
                 return;
             };
-            let seed = self.chance.next_u64();
-            self.engine.step(Moment { now, seed }, input);
+            self.input(input);
+            self.submit_piece();
         }
     }
 
@@ -174,6 +172,7 @@ where
                 self.couriers.ended();
             }
             self.attempted(next);
+            self.submit_piece();
             if self.engine.spoiled().is_some() && !ended.is_empty() {
                 let rest = Control::Ended(ended.into());
                 return self.arrivals.unhandled.push_front(rest);

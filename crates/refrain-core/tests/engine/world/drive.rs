@@ -102,7 +102,7 @@ impl<P: Tested> World<P> {
                 channel,
                 destination,
                 delivery,
-            } => self.deliver(name, channel, destination, delivery),
+            } => self.deliver(name, channel, destination, *delivery),
             Effect::Load { channel, from } => {
                 let incarnation = self.nodes[name].incarnation;
                 let loaded = Happening::Loaded {
