@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 
 /// A queue of at most `places_max` messages, and as many again that the receiver has taken.
 pub(crate) fn queue<T>(places_max: usize) -> (Sender<T>, Receiver<T>) {
@@ -17,7 +17,7 @@ pub(crate) fn queue<T>(places_max: usize) -> (Sender<T>, Receiver<T>) {
         waiting: Mutex::new(Waiting {
             messages: VecDeque::new(),
             receiver: None,
-            is_closed: false,
+            is_gone: false,
         }),
     });
     (Sender(shared.clone()), Receiver(shared))
@@ -26,6 +26,12 @@ pub(crate) fn queue<T>(places_max: usize) -> (Sender<T>, Receiver<T>) {
 pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
 pub(crate) struct Receiver<T>(Arc<Shared<T>>);
+
+/// A place in a queue that is kept for a message.
+pub(crate) struct Place<'a, T> {
+    shared: &'a Shared<T>,
+    permit: SemaphorePermit<'a>,
+}
 
 /// Why a message was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,19 +51,45 @@ struct Waiting<T> {
     messages: VecDeque<T>,
     /// The receiver, while it waits for a message.
     receiver: Option<Waker>,
-    is_closed: bool,
+    is_gone: bool,
 }
 
 impl<T> Sender<T> {
-    /// Sends `message` once there is a place for it. Senders get places in the order in which they
-    /// asked. A message is sent or, when this future is dropped, not.
+    /// A place for a message, once there is one. Senders get places in the order in which they asked.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`]
+    pub(crate) async fn reserve(&self) -> Result<Place<'_, T>, SendError> {
+        let permit = self.0.places.acquire().await;
+        let permit = permit.map_err(|_| SendError::Closed)?;
+        Ok(Place {
+            shared: &self.0,
+            permit,
+        })
+    }
+
+    /// A place for a message, if there is one.
+    ///
+    /// # Errors
+    /// [`SendError`]
+    pub(crate) fn try_reserve(&self) -> Result<Place<'_, T>, SendError> {
+        let permit = self.0.places.try_acquire().map_err(|error| match error {
+            TryAcquireError::NoPermits => SendError::Full,
+            TryAcquireError::Closed => SendError::Closed,
+        })?;
+        Ok(Place {
+            shared: &self.0,
+            permit,
+        })
+    }
+
+    /// Sends `message` once there is a place for it. It is sent or, when this future is dropped, not.
     ///
     /// # Errors
     /// [`SendError::Closed`]
     pub(crate) async fn send(&self, message: T) -> Result<(), SendError> {
-        let place = self.0.places.acquire().await;
-        place.map_err(|_| SendError::Closed)?.forget();
-        self.0.push(message)
+        self.reserve().await?.send(message);
+        Ok(())
     }
 
     /// Sends `message` if there is a place for it.
@@ -65,12 +97,16 @@ impl<T> Sender<T> {
     /// # Errors
     /// [`SendError`]
     pub(crate) fn try_send(&self, message: T) -> Result<(), SendError> {
-        let place = self.0.places.try_acquire().map_err(|error| match error {
-            TryAcquireError::NoPermits => SendError::Full,
-            TryAcquireError::Closed => SendError::Closed,
-        })?;
-        place.forget();
-        self.0.push(message)
+        self.try_reserve()?.send(message);
+        Ok(())
+    }
+}
+
+impl<T> Place<'_, T> {
+    /// Sends `message`. It is dropped when the receiver has taken its last.
+    pub(crate) fn send(self, message: T) {
+        self.permit.forget();
+        self.shared.push(message);
     }
 }
 
@@ -101,9 +137,9 @@ impl<T> Receiver<T> {
         self.0.lock().messages.is_empty()
     }
 
-    /// Lets nobody send any more. What was sent can still be taken.
+    /// Lets nobody else have a place. What was sent, and is sent to a place that is kept, can still be
+    /// taken.
     pub(crate) fn close(&mut self) {
-        self.0.lock().is_closed = true;
         self.0.places.close();
     }
 }
@@ -112,17 +148,21 @@ impl<T> Drop for Receiver<T> {
     /// What was sent and not taken is dropped, so that its senders hear of it.
     fn drop(&mut self) {
         self.close();
-        let left = std::mem::take(&mut self.0.lock().messages);
+        let mut waiting = self.0.lock();
+        waiting.is_gone = true;
+        let left = std::mem::take(&mut waiting.messages);
+        drop(waiting);
         drop(left);
     }
 }
 
 impl<T> Shared<T> {
     /// Adds a message that has a place.
-    fn push(&self, message: T) -> Result<(), SendError> {
+    fn push(&self, message: T) {
         let mut waiting = self.lock();
-        if waiting.is_closed {
-            return Err(SendError::Closed);
+        if waiting.is_gone {
+            drop(waiting);
+            return drop(message);
         }
         waiting.messages.push_back(message);
         let receiver = waiting.receiver.take();
@@ -130,7 +170,6 @@ impl<T> Shared<T> {
         if let Some(receiver) = receiver {
             receiver.wake();
         }
-        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {

@@ -83,6 +83,8 @@ struct Driver<P: Processor> {
     taken: VecDeque<Work<P>>,
     /// What is left of the batch that was taken out of `taken`.
     batch: Option<TakenBatch<P>>,
+    /// The room of messages that were handled, in bytes, to be given back.
+    room_back: usize,
     couriers: Couriers,
     snapshots: Snapshotting,
     tasks: JoinSet<()>,
@@ -169,6 +171,7 @@ where
             arrivals: Arrivals::new(parts.drain.clone()),
             taken: VecDeque::new(),
             batch: None,
+            room_back: 0,
             couriers: Couriers::default(),
             tasks: JoinSet::new(),
             now: parts.clock.now(),
@@ -276,7 +279,7 @@ impl<P: Processor> Drop for Driver<P> {
     /// Tells everybody who still waits, in whatever way the driver ended.
     fn drop(&mut self) {
         self.parts.stage.end(Ending::Dropped);
-        self.parts.inlets.work.close();
+        self.parts.inlets.close();
         let reason = self.parts.stage.reason();
         let processor = self.parts.settings.name.clone();
         let at = self.engine.durable();

@@ -5,11 +5,10 @@ use std::collections::VecDeque;
 use refrain_core::{Actor, Command, Input, MessageId, Name, Processor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
 
 use super::Driver;
 use super::callers::Waiting;
-use super::inbox::{Control, Done, Ended, Told, Work};
+use super::inbox::{Control, Done, Ended, Work};
 use crate::error::QueryError;
 
 /// A message that was taken from the inbox.
@@ -17,6 +16,7 @@ pub(super) struct TakenMessage<P: Processor> {
     id: MessageId,
     message: P::Message,
     pub(super) waiting: Option<Waiting<P>>,
+    room: u32,
 }
 
 /// What is left of a batch. Its messages stay where their sender put them until each is handled.
@@ -25,6 +25,7 @@ pub(super) struct TakenBatch<P: Processor> {
     group: Option<u64>,
     /// The place of the next message in the batch.
     place: usize,
+    room: u32,
 }
 
 impl<P: Processor> Iterator for TakenBatch<P> {
@@ -39,6 +40,8 @@ impl<P: Processor> Iterator for TakenBatch<P> {
             id,
             message,
             waiting,
+            // That of the batch is given back with its last message.
+            room: 0,
         })
     }
 }
@@ -54,6 +57,14 @@ where
 
     /// Handles what was taken from the inbox, as far as the next append has room.
     pub(super) fn handle_taken(&mut self) {
+        self.handle_some();
+        if self.room_back > 0 {
+            let room = std::mem::take(&mut self.room_back);
+            self.parts.inlets.room.add_permits(room);
+        }
+    }
+
+    fn handle_some(&mut self) {
         while self.has_room() && self.engine.spoiled().is_none() {
             let Some(input) = self.next_input() else {
                 return;
@@ -70,15 +81,21 @@ where
                 if let Some(message) = batch.next() {
                     return Some(self.message_input(message));
                 }
+                self.room_back += batch.room as usize;
                 self.batch = None;
             }
             match self.taken.pop_front()? {
-                Work::Message { id, message, reply } => {
-                    let waiting = reply.map(Waiting::One);
+                Work::Message {
+                    id,
+                    message,
+                    reply,
+                    room,
+                } => {
                     let message = TakenMessage {
                         id,
                         message,
-                        waiting,
+                        waiting: reply.map(Waiting::One),
+                        room,
                     };
                     return Some(self.message_input(message));
                 }
@@ -91,25 +108,19 @@ where
                     messages,
                     reply,
                     place,
+                    room,
                 } => {
                     drop(place);
-                    self.begin_batch(messages, reply);
+                    let count = messages.len();
+                    self.batch = Some(TakenBatch {
+                        messages: messages.into_iter(),
+                        group: reply.map(|reply| self.callers.group(count, reply)),
+                        place: 0,
+                        room,
+                    });
                 }
             }
         }
-    }
-
-    fn begin_batch(
-        &mut self,
-        messages: Vec<(MessageId, P::Message)>,
-        reply: Option<oneshot::Sender<Vec<Told<P>>>>,
-    ) {
-        let count = messages.len();
-        self.batch = Some(TakenBatch {
-            messages: messages.into_iter(),
-            group: reply.map(|reply| self.callers.group(count, reply)),
-            place: 0,
-        });
     }
 
     fn message_input(&mut self, message: TakenMessage<P>) -> Input<P> {
@@ -117,7 +128,9 @@ where
             id,
             message,
             waiting,
+            room,
         } = message;
+        self.room_back += room as usize;
         let ticket = waiting.map(|waiting| self.callers.asked(&id, waiting));
         Input::Message {
             id,
