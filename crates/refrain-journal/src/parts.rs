@@ -48,7 +48,7 @@ impl Parts {
     }
 
     /// The parts from the one with `frame` on.
-    pub(crate) fn from_frame(&self, frame: u64) -> &[Part] {
+    pub(crate) fn since_frame(&self, frame: u64) -> &[Part] {
         let before = self
             .0
             .partition_point(|part| part.span().next_frame <= frame);

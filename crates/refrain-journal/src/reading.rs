@@ -130,7 +130,7 @@ impl Reading {
             self.read_records(side, extent)?;
             return Ok(true);
         }
-        let parts = parts.from_frame(self.frame);
+        let parts = parts.since_frame(self.frame);
         let is_near_end = self.frame == 0 && self.next - first > head - self.next;
         for index in 0..parts.len() {
             let index = if is_near_end {

@@ -160,7 +160,7 @@ impl Kept {
 /// The streams of each pass, in order; all in one if their entries fit the memory.
 fn groups(side: &ReadSide, range: &LogRange) -> Result<Vec<Range<u32>>, CompactionFailure> {
     if range.bytes() <= GATHERED_BYTES as u64 {
-        return Ok([0..STREAMS_MAX].into());
+        return Ok(std::iter::once(0..STREAMS_MAX).collect());
     }
     let mut totals: BTreeMap<u32, usize> = BTreeMap::new();
     range.each(side.disk.as_ref(), &side.dir, |item, scan| {

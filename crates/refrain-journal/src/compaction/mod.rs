@@ -221,7 +221,11 @@ impl From<OpenError> for CompactionFailure {
     fn from(error: OpenError) -> CompactionFailure {
         match error {
             OpenError::Io { source, .. } => source.into(),
-            error => CompactionFailure::Failed(error.to_string()),
+            OpenError::Options { .. }
+            | OpenError::Locked { .. }
+            | OpenError::Corrupt { .. }
+            | OpenError::Version { .. }
+            | OpenError::Missing { .. } => CompactionFailure::Failed(error.to_string()),
         }
     }
 }

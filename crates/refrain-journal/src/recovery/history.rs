@@ -17,11 +17,11 @@ use crate::stream_segment::{StreamSegment, segment_name};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// All before the oldest one that the mark keeps.
-    BelowLog,
+    Before,
     /// Some before it and some not.
-    AcrossLog,
+    Across,
     /// The mark keeps all of them.
-    InLog,
+    Within,
 }
 
 /// What the other stream segments have of the same log segments.
@@ -56,31 +56,31 @@ const ANY_OTHERS: &[Others] = &[Others::Nothing, Others::More, Others::Crossing]
 
 const TABLE: &[Row] = &[
     Row {
-        place: &[Place::BelowLog],
+        place: &[Place::Before],
         others: &[Others::Nothing],
         verdict: Verdict::Keep,
     },
     // It was merged; the new file got its name when it was whole, and lasting before this one goes.
     Row {
-        place: &[Place::BelowLog],
+        place: &[Place::Before],
         others: &[Others::More],
         verdict: Verdict::Remove,
     },
     // Neighbours are merged whole.
     Row {
-        place: &[Place::BelowLog],
+        place: &[Place::Before],
         others: &[Others::Crossing],
         verdict: Verdict::Refuse,
     },
     // The mark lets go of exactly what a stream segment stands for.
     Row {
-        place: &[Place::AcrossLog],
+        place: &[Place::Across],
         others: ANY_OTHERS,
         verdict: Verdict::Refuse,
     },
     // The mark did not go over to it: the log counts.
     Row {
-        place: &[Place::InLog],
+        place: &[Place::Within],
         others: ANY_OTHERS,
         verdict: Verdict::Remove,
     },
@@ -104,9 +104,9 @@ pub(crate) type Range = (u64, u64);
 
 fn place(range: Range, first_segment: u64) -> Place {
     match range {
-        (_, last) if last < first_segment => Place::BelowLog,
-        (first, _) if first >= first_segment => Place::InLog,
-        _ => Place::AcrossLog,
+        (_, last) if last < first_segment => Place::Before,
+        (first, _) if first >= first_segment => Place::Within,
+        _ => Place::Across,
     }
 }
 
@@ -141,7 +141,7 @@ pub(crate) fn sort_out(mark: &Mark, names: &[String]) -> Vec<(Range, Verdict)> {
     // What the mark keeps in the log is not compared with the rest.
     let below = ranges.iter().copied();
     let below: Vec<Range> = below
-        .filter(|range| place(*range, mark.first_segment) == Place::BelowLog)
+        .filter(|range| place(*range, mark.first_segment) == Place::Before)
         .collect();
     let verdict = |range| decide(place(range, mark.first_segment), others(range, &below));
     ranges
@@ -224,7 +224,7 @@ fn check_gap(dir: &Path, next: u64, found: u64) -> Result<(), OpenError> {
 mod tests {
     use super::*;
 
-    const PLACES: [Place; 3] = [Place::BelowLog, Place::AcrossLog, Place::InLog];
+    const PLACES: [Place; 3] = [Place::Before, Place::Across, Place::Within];
 
     #[test]
     fn every_combination_has_exactly_one_row() {
@@ -241,7 +241,7 @@ mod tests {
         for place in PLACES {
             for others in ANY_OTHERS {
                 let is_removed = decide(place, *others) == Verdict::Remove;
-                let is_doubled = place == Place::InLog || *others == Others::More;
+                let is_doubled = place == Place::Within || *others == Others::More;
                 assert!(!is_removed || is_doubled, "{place:?} {others:?}");
             }
         }
@@ -249,9 +249,9 @@ mod tests {
 
     #[test]
     fn ranges_are_told_apart() {
-        assert_eq!(place((1, 4), 5), Place::BelowLog);
-        assert_eq!(place((1, 4), 4), Place::AcrossLog);
-        assert_eq!(place((4, 9), 4), Place::InLog);
+        assert_eq!(place((1, 4), 5), Place::Before);
+        assert_eq!(place((1, 4), 4), Place::Across);
+        assert_eq!(place((4, 9), 4), Place::Within);
         let all = [(1, 4), (1, 8), (5, 8), (9, 9), (8, 10)];
         assert_eq!(others((1, 4), &all), Others::More);
         assert_eq!(others((1, 8), &all), Others::Crossing);
