@@ -64,11 +64,14 @@ pub(crate) struct DirectoryWriter<'a> {
 
 impl DirectoryWriter<'_> {
     /// Writes the directory for the start of what is open. Says whether it did: not when the log
-    /// moved on to another segment meanwhile.
+    /// moved on to another segment meanwhile, or an index file is missing.
     pub(crate) fn running(&self) -> io::Result<bool> {
-        let (mut header, end) = {
+        let (header, end) = {
             let index = self.side.index();
             (self.header(&index, State::Running), index.open_start())
+        };
+        let Some(mut header) = header else {
+            return Ok(false);
         };
         let mut body = Vec::new();
         let mut next = 0;
@@ -92,11 +95,13 @@ impl DirectoryWriter<'_> {
     }
 
     /// Writes the directory for the end of the log, which nothing will be added to. All that was
-    /// open is sealed.
+    /// open is sealed. Without an index file for everything there is no use for it.
     pub(crate) fn closed(&self) -> io::Result<()> {
         let mut body = Vec::new();
         let index = self.side.index();
-        let mut header = self.header(&index, State::Closed);
+        let Some(mut header) = self.header(&index, State::Closed) else {
+            return Ok(());
+        };
         for stream in index.declarations_at_start(0..index.stream_count()) {
             encode_stream(&stream, &mut body);
             header.streams += 1;
@@ -105,11 +110,16 @@ impl DirectoryWriter<'_> {
         self.write(&header, &body)
     }
 
-    fn header(&self, index: &Index, state: State) -> DirectoryHeader {
+    /// Whoever reads the directory believes that the index files say all of the segments that it
+    /// names.
+    fn header(&self, index: &Index, state: State) -> Option<DirectoryHeader> {
         let parts = index.parts().all();
         let log = parts.iter().filter_map(Part::log);
         let epochs = parts.iter().map(|part| part.span().epoch);
-        DirectoryHeader {
+        if log.clone().any(|segment| !segment.is_in_index_file()) {
+            return None;
+        }
+        Some(DirectoryHeader {
             identity: self.identity,
             epoch: self.epoch,
             state,
@@ -117,7 +127,7 @@ impl DirectoryWriter<'_> {
             frame_epoch: epochs.max().unwrap_or(0),
             segments: log.map(|segment| (segment.header, segment.span)).collect(),
             streams: 0,
-        }
+        })
     }
 
     fn write(&self, header: &DirectoryHeader, body: &[u8]) -> io::Result<()> {

@@ -32,7 +32,7 @@ pub enum OpenError {
         detail: String,
     },
     /// The files were written in a format that this program does not know.
-    #[error("R0103: {} has format version {version}, this program knows version 0", path.display())]
+    #[error("R0103: {} has format version {version}, this program knows version 1", path.display())]
     Version {
         /// The file.
         path: PathBuf,

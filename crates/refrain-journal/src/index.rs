@@ -194,7 +194,9 @@ impl Index {
                 runs: open.runs,
             },
         });
-        self.parts.push(Part::Log(Arc::clone(&sealed)));
+        if span.first_frame < span.next_frame {
+            self.parts.push(Part::Log(Arc::clone(&sealed)));
+        }
         sealed
     }
 

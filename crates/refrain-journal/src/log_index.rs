@@ -110,6 +110,10 @@ pub(crate) fn write(
     let Content::InMemory { declarations, runs } = &sealed.content else {
         return Ok(None);
     };
+    if sealed.span.first_frame == sealed.span.next_frame {
+        // The index that is there speaks of the whole segment.
+        return Ok(None);
+    }
     let before = LogIndex::open(disk, dir, &sealed.header)
         .ok()
         .filter(|before| {

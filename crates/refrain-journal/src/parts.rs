@@ -38,7 +38,7 @@ impl Part {
 
 /// All parts. A clone is a picture of them that does not change, and costs nothing.
 ///
-/// Invariant: each part starts with the frame after the one before it.
+/// Invariant: each part has frames, and starts with the one after those before it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Parts(Arc<Vec<Part>>);
 
@@ -71,11 +71,14 @@ impl Parts {
         let all = self.0.as_slice();
         let start = all.partition_point(|one| one.span().next_frame <= span.first_frame);
         let end = all.partition_point(|one| one.span().first_frame < span.next_frame);
-        let same = all.get(start).map(|one| one.span().first_frame) == Some(span.first_frame)
-            && end > start
-            && all[end - 1].span().next_frame == span.next_frame;
-        let is_late = part.log().is_some() && all[start..end].iter().any(|one| one.log().is_none());
-        if same && !is_late {
+        let covered = all.get(start..end).unwrap_or_default();
+        let (Some(first), Some(last)) = (covered.first(), covered.last()) else {
+            return;
+        };
+        let is_same = first.span().first_frame == span.first_frame
+            && last.span().next_frame == span.next_frame;
+        let is_late = part.log().is_some() && covered.iter().any(|one| one.log().is_none());
+        if is_same && !is_late {
             Arc::make_mut(&mut self.0).splice(start..end, [part]);
         }
     }

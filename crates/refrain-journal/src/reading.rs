@@ -109,10 +109,8 @@ impl Reading {
             check_first(&self.stream, self.next, first)?;
         }
         Err(ReadError::Unavailable(format!(
-            "{} at {}: {last} {:#?}",
-            self.stream,
-            self.next,
-            side.index().parts()
+            "{} at {}: {last}",
+            self.stream, self.next
         )))
     }
 

@@ -31,6 +31,11 @@ pub(crate) enum Content {
 }
 
 impl SealedSegment {
+    /// Whether its index file says all of it.
+    pub(crate) fn is_in_index_file(&self) -> bool {
+        matches!(self.content, Content::InIndexFile)
+    }
+
     /// Where the entry of stream `id` at `position` is, if that is known in memory.
     pub(crate) fn locate(&self, id: u32, position: u64) -> Option<Extent> {
         match &self.content {

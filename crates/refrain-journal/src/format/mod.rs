@@ -13,8 +13,9 @@ pub(crate) mod segment_header;
 pub(crate) mod segment_index;
 pub(crate) mod stream_segment;
 
-/// The version that this program writes, and the only one it reads. 0 may change without notice.
-pub(crate) const VERSION: u32 = 0;
+/// The version that this program writes, and the only one it reads. Frozen: what a file of this
+/// version means never changes.
+pub(crate) const VERSION: u32 = 1;
 
 /// Why stored bytes have no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

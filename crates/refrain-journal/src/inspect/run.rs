@@ -17,7 +17,7 @@ use crate::format::mark::{Mark, Stage};
 use crate::format::segment_header::SegmentHeader;
 use crate::mark::MARK_FILE;
 use crate::recovery::{Reach, Walk};
-use crate::segment::{FileKind, Segment, log_name};
+use crate::segment::{FileKind, Segment, index_name, log_name};
 use crate::storage::{Access, Disk, read_up_to};
 
 /// Bytes after which a visitor is told how far the run is.
@@ -187,6 +187,9 @@ impl<'a> Run<'a> {
         if is_sealed {
             let is_whole = self.findings.len() == found_before;
             self.check_index(&segment.header, is_whole.then_some(&contents));
+        } else if self.names.contains(&index_name(number)) {
+            // Of a journal that was closed: it speaks of the frames that there were then.
+            self.check_index(&segment.header, None);
         }
         Ok(Left::Whole(left))
     }
