@@ -132,6 +132,7 @@ mod lead;
 mod never;
 mod processor_destination;
 mod progress;
+mod queue;
 mod recover;
 mod relay;
 mod retention;
@@ -141,6 +142,7 @@ mod signal;
 mod snapshot_policy;
 mod stage;
 mod state_digest;
+mod weight;
 
 pub use builder::{Builder, ProcessorBuilder};
 pub use error::{BuildError, QueryError, StartError};
