@@ -115,6 +115,7 @@ async fn take(
     let (inspection, digests) = inspect(source, progress).await?;
     let mark = check(&inspection, &source.dir)?;
     let wanted = files(&inspection);
+    check_whole(&wanted, mark, &source.dir)?;
     let mut copying = Copying {
         repository,
         progress,
@@ -235,6 +236,20 @@ fn files(inspection: &Inspection) -> Vec<(FileSort, &FileSeen)> {
         Some((FileSort::Snapshot { stream, position }, file))
     });
     of_journal.chain(snapshots).collect()
+}
+
+/// Whether every segment is among `files`: one may have been removed since it was inspected.
+fn check_whole(
+    files: &[(FileSort, &FileSeen)],
+    mark: MarkSeen,
+    dir: &Path,
+) -> Result<(), BackupError> {
+    let is_log = |(is, _): &&(FileSort, &FileSeen)| matches!(is, FileSort::Log(_));
+    let there = files.iter().filter(is_log).count() as u64;
+    if there == mark.end.segment + 1 - mark.first_segment {
+        return Ok(());
+    }
+    Err(BackupError::io(dir)(std::io::ErrorKind::NotFound.into()))
 }
 
 /// Makes the backup, if there is none of its name.

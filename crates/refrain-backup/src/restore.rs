@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use refrain_journal::OpenError;
 use refrain_journal::inspect::{Inspector, Rebuild};
 
 use crate::Progress;
@@ -264,7 +265,8 @@ impl Filling<'_> {
             };
             let mut file = rebuild.file(role, record.bytes)?;
             for index in 0..record.pieces.len() {
-                file.write(&self.piece(record, index).await?)?;
+                let bytes = self.piece(record, index).await?;
+                file.write(&bytes).map_err(|error| self.misfit(error))?;
             }
             let finished = tokio::task::spawn_blocking(move || file.finish()).await;
             finished.expect("filling does not panic")?;
@@ -310,6 +312,19 @@ impl Filling<'_> {
                 Ok(bytes)
             }
             Err(detail) => Err(self.damaged(place_of(piece), detail)),
+        }
+    }
+
+    /// What a file cannot take is the backup's fault.
+    fn misfit(&self, error: OpenError) -> BackupError {
+        match error {
+            OpenError::Corrupt { place, detail } => self.damaged(place, detail),
+            OpenError::Options { .. }
+            | OpenError::Locked { .. }
+            | OpenError::Version { .. }
+            | OpenError::Io { .. }
+            | OpenError::Missing { .. }
+            | _ => BackupError::Journal(error),
         }
     }
 

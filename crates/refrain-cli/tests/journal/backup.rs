@@ -200,11 +200,11 @@ async fn a_manifest_that_names_other_files_is_refused_even_with_a_right_digest()
         serde_json::from_value(stored["backup"].clone()).unwrap();
     // The first and the second segment change places.
     let (first, second) = (
-        parsed.files[0].pieces.clone(),
-        parsed.files[2].pieces.clone(),
+        parsed.files[1].pieces.clone(),
+        parsed.files[3].pieces.clone(),
     );
-    parsed.files[0].pieces = second;
-    parsed.files[2].pieces = first;
+    parsed.files[1].pieces = second;
+    parsed.files[3].pieces = first;
     parsed.files.push(refrain_backup::FileRecord {
         is: refrain_backup::FileSort::Snapshot {
             stream: "../../outside".to_owned(),
