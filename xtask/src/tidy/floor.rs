@@ -21,7 +21,7 @@ enum Uses {
     Anything,
 }
 
-const FLOORS: [Floor; 9] = [
+const FLOORS: [Floor; 10] = [
     floor("refrain-core", &[]),
     floor("refrain-journal", &["refrain-core"]),
     floor("refrain-http", &["refrain-core"]),
@@ -29,6 +29,7 @@ const FLOORS: [Floor; 9] = [
     floor("refrain", &["refrain-core", "refrain-journal"]),
     floor("orders", &["refrain", "refrain-http"]),
     tool("bench"),
+    tool("faults"),
     tool("sim"),
     tool("xtask"),
 ];
