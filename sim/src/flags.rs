@@ -24,8 +24,8 @@ pub(crate) struct Flags {
     /// Every workload of up to three acts, every crash point; and each operation failing in turn.
     #[arg(long)]
     pub(crate) exhaustive: bool,
-    /// Plant each known bug and see that it is found. With a name, only that one.
-    #[arg(long, num_args = 0..=1, default_missing_value = "all")]
+    /// Plant the bug of this name and see that it is found. Without a name, list all of them.
+    #[arg(long, num_args = 0..=1, default_missing_value = "")]
     pub(crate) planted: Option<String>,
     /// Threads that run seeds.
     #[arg(long, default_value_t = 2)]

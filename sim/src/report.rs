@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sim::exhaustive::exhaust;
 use sim::nth::fail_each;
 use sim::plan::Plan;
-use sim::planted::Planted;
+use sim::planted::{BUGS, Bug, Site};
 use sim::runner::{Failure, Tally, run_seed, run_seeds};
 use sim::shrink::shrink;
 use sim::sometimes::Sometimes;
@@ -231,48 +231,67 @@ fn exhaustive(flags: &Flags) -> bool {
     failures.is_empty()
 }
 
-fn planted(wanted: &str, flags: &Flags) -> bool {
-    let all = Planted::ALL.into_iter();
-    let chosen: Vec<_> = all
-        .filter(|(name, _)| wanted == "all" || *name == wanted)
-        .collect();
-    if chosen.is_empty() {
-        say(&format!("there is no planted bug {wanted}"));
+/// Plants the bug called `name` and says whether it was found; without a name, lists all of them.
+fn planted(name: &str, flags: &Flags) -> bool {
+    if name.is_empty() {
+        list_planted(flags);
+        return true;
+    }
+    let Some(bug) = Bug::find(name) else {
+        say(&format!("there is no planted bug {name}"));
+        return false;
+    };
+    if !choose(bug) {
+        say("this takes a build with RUSTFLAGS=\"--cfg planted\"; see cargo xtask planted");
         return false;
     }
-    let mut results = Vec::new();
-    let mut is_every_one_found = true;
-    for (name, bug) in chosen {
-        let found = find(bug, flags);
-        is_every_one_found &= found.is_some();
-        match (&found, flags.json) {
-            (Some((seeds, failure)), false) => {
-                say(&format!(
-                    "{name:<30} {seeds:>6} seeds  {}",
-                    failure.violation
-                ));
-            }
-            (None, false) => say(&format!(
-                "{name:<30} not found in {SEEDS_FOR_PLANTED} seeds"
-            )),
-            (_, true) => {}
-        }
-        let seeds = found.as_ref().map(|(seeds, _)| *seeds);
-        let violation = found.map(|(_, failure)| failure.violation.to_string());
-        results.push(json!({ "name": name, "seeds": seeds, "violation": violation }));
-    }
+    let clock = Clock::start();
+    let found = find(bug, flags);
+    let seconds = clock.elapsed().as_secs_f64();
+    let seeds = found.as_ref().map(|(seeds, _)| *seeds);
+    let how = match &found {
+        Some((_, failure)) => failure.violation.to_string(),
+        None => format!("not found in {SEEDS_FOR_PLANTED} seeds"),
+    };
     if flags.json {
-        say_json(&json!({ "planted": results, "all_found": is_every_one_found }));
+        say_json(&json!({
+            "name": name, "breaks": bug.breaks, "seeds": seeds, "how": how, "seconds": seconds,
+        }));
+    } else {
+        let seeds = seeds.map_or("-".to_owned(), |seeds| seeds.to_string());
+        say(&format!("{name:<32} {seeds:>6} seeds  {how}"));
     }
-    is_every_one_found
+    found.is_some()
+}
+
+fn list_planted(flags: &Flags) {
+    if flags.json {
+        let bug = |bug: &Bug| json!({ "name": bug.name, "breaks": bug.breaks });
+        return say_json(&BUGS.iter().map(bug).collect());
+    }
+    for bug in BUGS {
+        say(&format!("{:<32} {}", bug.name, bug.breaks));
+    }
+}
+
+/// Chooses a bug in the code, if this build has any.
+fn choose(bug: Bug) -> bool {
+    #[cfg(planted)]
+    if bug.site.is_code() {
+        refrain_core::planted::choose(bug.name);
+    }
+    cfg!(planted) || !bug.site.is_code()
 }
 
 /// The first seed that finds `bug`, and what it finds; one after the other, so that the number of
 /// seeds means something.
-fn find(bug: Planted, flags: &Flags) -> Option<(u64, Failure)> {
+fn find(bug: Bug, flags: &Flags) -> Option<(u64, Failure)> {
     let manner = Manner {
         with_lines: false,
-        planted: Some(bug),
+        planted: match bug.site {
+            Site::Disk(bug) => Some(bug),
+            Site::Journal => None,
+        },
     };
     let mut tally = Tally::default();
     for seed in flags.from..flags.from + SEEDS_FOR_PLANTED {

@@ -14,7 +14,7 @@ use crate::disk::{End, Process, Rates, SimDisk, Survival, Trace};
 use crate::life::{Life, Run};
 use crate::model::{Model, Violation};
 use crate::plan::{LifePlan, Plan, SEGMENT_BYTES};
-use crate::planted::Planted;
+use crate::planted::DiskBug;
 use crate::sometimes::{Sometimes, note};
 
 /// How often opening may be cut short in a row.
@@ -29,8 +29,8 @@ const ALIVE: &str = "no thread panics or waits for ever";
 pub struct Manner {
     /// Keep the last operations as text.
     pub with_lines: bool,
-    /// A bug that is to be found.
-    pub planted: Option<Planted>,
+    /// A bug of the disk that is to be found.
+    pub planted: Option<DiskBug>,
 }
 
 /// What came of a run.
@@ -55,7 +55,7 @@ pub(crate) struct World {
     pub(crate) model: Model,
     chance: Chance,
     options: JournalOptions,
-    planted: Option<Planted>,
+    planted: Option<DiskBug>,
     crashes: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use sim::nth::fail_each;
 use sim::plan::Plan;
-use sim::planted::Planted;
+use sim::planted::DiskBug;
 use sim::runner::{Tally, run_seed, run_seeds};
 use sim::world::{Manner, keep_panics_quiet, run};
 
@@ -37,14 +37,14 @@ fn operations_may_fail_in_every_way() {
 fn planted_bugs_are_found() {
     keep_panics_quiet();
     let planted = [
-        Planted::NoSync,
-        Planted::NoLogSync,
-        Planted::NoDirectorySync,
-        Planted::RenameBeforeSync,
-        Planted::AnswerBeforeSync,
-        Planted::FailedSyncIgnored,
-        Planted::ShortWriteIgnored,
-        Planted::LockNotExclusive,
+        DiskBug::NoSync,
+        DiskBug::NoLogSync,
+        DiskBug::NoDirectorySync,
+        DiskBug::RenameBeforeSync,
+        DiskBug::AnswerBeforeSync,
+        DiskBug::FailedSyncIgnored,
+        DiskBug::ShortWriteIgnored,
+        DiskBug::LockNotExclusive,
     ];
     for bug in planted {
         let manner = Manner {

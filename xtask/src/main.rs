@@ -12,6 +12,7 @@
 mod bench;
 mod clock;
 mod guarantees;
+mod planted;
 mod project;
 mod reliability;
 mod test;
@@ -30,6 +31,7 @@ usage: cargo xtask TASK [ARGUMENTS]
   tidy               the rules of STYLE.md that a machine can judge
   guarantees         writes the table of docs/guarantees.md from the tests' doc comments
   bench [ARGUMENTS]  the benchmarks, in release mode
+  planted [NAME...]  plants bugs, and fails unless each is found
   reliability [--full --minutes N] [PART...]
                      simulation and faults on real disks, with their figures";
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         "test" => test::run(&project, rest),
         "tidy" => tidy::run(&project),
         "guarantees" => guarantees::run(&project),
+        "planted" => planted::run(&project, rest),
         "reliability" => reliability::run(&project, rest),
         "bench" => bench::run(&project, rest),
         "help" | "--help" | "-h" => {

@@ -109,6 +109,10 @@ mod ledger;
 pub mod limit;
 mod outbox;
 mod outcome;
+#[cfg(planted)]
+pub mod planted;
+#[cfg(not(planted))]
+mod planted;
 pub mod port;
 mod processor;
 mod refusal;

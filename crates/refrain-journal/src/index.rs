@@ -17,6 +17,7 @@ use crate::format::record::Declaration;
 use crate::format::segment_header::SegmentHeader;
 use crate::format::segment_index::{Span, Table};
 use crate::names::STREAMS_MAX;
+use crate::planted;
 use crate::scan::Item;
 use crate::sealed::{Extent, OffsetRun, SealedSegment, extent};
 
@@ -153,7 +154,9 @@ impl Index {
             self.by_name = None;
         }
         stream.first = stream.first.max(new.first);
-        stream.next = new.next;
+        if !planted::is("position-used-again") {
+            stream.next = new.next;
+        }
         stream.declared = segment;
         Ok(())
     }
@@ -253,9 +256,10 @@ impl Index {
     pub(crate) fn retirable(&self) -> u64 {
         let is_needed = |sealed: &&Arc<SealedSegment>| {
             let lasts = sealed.last_positions();
-            lasts
-                .iter()
-                .any(|(id, last)| *last >= self.streams[*id as usize].first)
+            lasts.iter().any(|(id, last)| {
+                let first = self.streams[*id as usize].first;
+                *last >= first + u64::from(planted::is("segment-removed-too-early"))
+            })
         };
         match self.sealed.iter().find(is_needed) {
             Some(needed) => needed.header.number,
@@ -350,7 +354,7 @@ impl Index {
 
     /// Who waits for entries of `stream`; they no longer do.
     pub(crate) fn take_followers(&mut self, stream: u32) -> Vec<Waker> {
-        if self.followers.is_empty() {
+        if self.followers.is_empty() || planted::is("follower-not-woken") {
             return Vec::new();
         }
         let name = self

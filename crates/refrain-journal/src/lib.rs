@@ -21,6 +21,7 @@ mod memory;
 mod names;
 mod options;
 mod pending;
+mod planted;
 mod queue;
 mod read_side;
 mod reader;

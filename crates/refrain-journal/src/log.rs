@@ -16,8 +16,10 @@ use crate::format::segment_index::Span;
 use crate::keeper::{Keeper, NoSpare};
 use crate::mark::MarkFile;
 use crate::pending::{Birth, Pending, Work};
+use crate::planted;
 use crate::scan::{Item, Scan};
 use crate::segment::Segment;
+use crate::storage::DiskFile;
 
 /// Bytes of records beyond which a frame takes no further append. One sync costs as much as
 /// writing a few hundred KiB, so larger frames gain nothing.
@@ -265,17 +267,38 @@ impl Log {
             end <= self.tail.header.segment_bytes,
             "a frame lies in one segment"
         );
-        let file = self.tail.file.as_ref();
-        crate::storage::write_all_at(file, &self.frame, offset)
-            .and_then(|()| file.sync_data())
-            .map_err(WriteError::failed(&self.tail.path))?;
-        self.end = End {
+        let next = End {
             segment: self.end.segment,
             offset: end,
             frame: self.end.frame + 1,
             chain: checksum,
         };
+        if planted::is("mark-before-log") {
+            let advanced = self.mark.advance(next);
+            advanced.map_err(WriteError::failed(self.mark.path()))?;
+        }
+        let file = self.tail.file.as_ref();
+        crate::storage::write_all_at(file, &self.frame, offset)
+            .and_then(|()| sync(file))
+            .map_err(WriteError::failed(&self.tail.path))?;
+        self.end = next;
         let advanced = self.mark.advance(self.end);
         advanced.map_err(WriteError::failed(self.mark.path()))
     }
+}
+
+/// Makes what was written to the log survive a loss of power. A failure is final: the system may
+/// have dropped the bytes, and the next call would succeed without them.
+fn sync(file: &dyn DiskFile) -> io::Result<()> {
+    if planted::is("log-not-synced") {
+        return Ok(());
+    }
+    let synced = file.sync_data();
+    if synced.is_err() && planted::is("failed-sync-tried-again") {
+        return file.sync_data();
+    }
+    if planted::is("failed-sync-taken-for-done") {
+        return Ok(());
+    }
+    synced
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::error::OpenError;
 use crate::format::Unreadable;
 use crate::format::mark::{End, MARK_FILE_BYTES, Mark, SLOT_BYTES, SLOTS_AT};
+use crate::planted;
 use crate::storage::{Access, Disk, DiskFile, read_whole, replace_file, write_all_at};
 
 /// The file's name.
@@ -97,7 +98,9 @@ impl MarkFile {
         }
         for _ in SLOTS_AT {
             self.write(mark)?;
-            self.sync()?;
+            if !planted::is("mark-not-settled") {
+                self.sync()?;
+            }
         }
         Ok(())
     }
@@ -116,7 +119,11 @@ impl MarkFile {
 
     /// Writes `mark` to the slot that its sequence names: the same one again until it is synced.
     fn write(&mut self, mark: Mark) -> io::Result<()> {
-        let step = if self.is_synced { 1 } else { 2 };
+        let step = if self.is_synced || planted::is("both-slots-unsynced") {
+            1
+        } else {
+            2
+        };
         let sequence = self.last.sequence + step;
         let mark = Mark { sequence, ..mark };
         let slot = SLOTS_AT[usize::from(!sequence.is_multiple_of(2))];

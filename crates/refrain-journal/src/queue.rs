@@ -15,6 +15,7 @@ use crate::format::record::{DECLARATION_BYTES_MAX, Declaration};
 use crate::names::{Names, STREAMS_MAX};
 use crate::options::Settings;
 use crate::pending::{Birth, Pending, Work, entry_bytes};
+use crate::planted;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The way from callers to the writer.
@@ -135,7 +136,7 @@ impl Queue {
         if let Err(reason) = self.check_room(&waiting, batch.byte_len()) {
             return Err(rejected(name, at, reason));
         }
-        if at.get() != next {
+        if at.get() != next && !planted::is("fence-not-checked") {
             return Err(AppendError::Fenced {
                 stream: name.clone(),
                 at,
@@ -248,7 +249,7 @@ impl Queue {
         let is_first = waiting.pendings.is_empty();
         let fits = waiting.pendings.len() < self.limits.appends_max
             && waiting.bytes + bytes <= self.limits.bytes_max;
-        if is_first || fits {
+        if is_first || fits || planted::is("queue-unbounded") {
             return Ok(());
         }
         Err(RejectReason::Overloaded)
@@ -281,7 +282,7 @@ impl Queue {
     fn ring(&self, mut waiting: MutexGuard<'_, Waiting>) {
         let state = std::mem::replace(&mut waiting.writer, WriterState::Busy);
         drop(waiting);
-        if state == WriterState::Waits {
+        if state == WriterState::Waits && !planted::is("writer-not-rung") {
             self.bell.notify_one();
         }
     }
@@ -354,6 +355,9 @@ impl Queue {
         }
         let rest = std::mem::take(&mut waiting.pendings);
         self.ring(waiting);
+        if planted::is("stopped-without-telling") {
+            return;
+        }
         for pending in taken.drain(..).chain(rest) {
             pending.cell.fail(Failure::Unknown(reason.to_owned()));
         }
@@ -369,7 +373,9 @@ impl Queue {
         waiting.bytes = 0;
         taken.extend(rest);
         for pending in taken.iter().rev() {
-            self.take_back(&mut waiting, pending);
+            if !planted::is("rejected-keeps-its-position") {
+                self.take_back(&mut waiting, pending);
+            }
         }
         drop(waiting);
         for pending in taken.drain(..) {
@@ -411,7 +417,7 @@ impl Queue {
     /// There is room again.
     pub(crate) fn resume(&self) {
         let mut waiting = self.lock();
-        if waiting.status == Status::Full {
+        if waiting.status == Status::Full && !planted::is("full-for-ever") {
             tracing::info!("journal: there is room again, appends are taken");
             waiting.status = Status::Open;
         }

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
+use crate::planted;
+
 /// Mode of every directory that is made: nobody but the owner sees the names.
 const DIRECTORY_MODE: u32 = 0o700;
 
@@ -168,6 +170,7 @@ pub(crate) fn write_all_at(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io
     while written < bytes.len() {
         match file.write_at(&bytes[written..], offset + written as u64) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(_) if planted::is("short-write-taken-for-whole") => return Ok(()),
             Ok(count) => written += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -196,7 +199,9 @@ pub(crate) fn replace_file(
     let temporary = dir.join(temporary);
     let file = disk.open(&temporary, Access::Create)?;
     write_all_at(file.as_ref(), bytes, 0)?;
-    file.sync_data()?;
+    if !planted::is("renamed-before-sync") {
+        file.sync_data()?;
+    }
     disk.rename(&temporary, &dir.join(name))?;
     disk.sync_dir(dir)
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::completion::Failure;
 use crate::format::record::DECLARATION_BYTES_MAX;
 use crate::keeper::Keeper;
 use crate::log::{Log, WriteError};
 use crate::pending::{Pending, Work};
+use crate::planted;
 use crate::queue::{Call, Queue};
 use crate::read_side::ReadSide;
 use crate::scan::Item;
@@ -65,6 +67,11 @@ impl Writer {
                         self.queue.resume();
                     }
                 }
+                Err(WriteError::Failed { .. }) if planted::is("goes-on-after-failure") => {
+                    for pending in self.taken.drain(..) {
+                        pending.cell.fail(Failure::Unknown(String::new()));
+                    }
+                }
                 Err(error @ (WriteError::Failed { .. } | WriteError::NoSegment(_))) => {
                     self.queue.stop(&mut self.taken, &error.to_string());
                     return;
@@ -80,10 +87,21 @@ impl Writer {
     fn flush(&mut self) -> Result<(), WriteError> {
         while let Some(pending) = self.taken.first() {
             let record_bytes = pending.record_bytes();
+            let pending_ticket = pending.ticket;
             let sealed = self.make_room(record_bytes)?;
-            let count = self.log.write(&self.taken)?;
+            if planted::is("answer-before-sync") {
+                self.queue.acknowledged().advance(pending_ticket);
+            }
+            let written = self.log.write(&self.taken);
+            if written.is_err() && planted::is("failed-write-shown") {
+                self.show();
+            }
+            let mut count = written?;
             self.index(sealed);
             self.show();
+            if planted::is("later-frame-answered") {
+                count = self.taken.len();
+            }
             let ticket = self.taken[count - 1].ticket;
             self.queue.acknowledged().advance(ticket);
             let mut has_forgotten = false;
@@ -101,7 +119,12 @@ impl Writer {
     /// Moves on to the next segment if need be, and gives the one that was left then.
     fn make_room(&mut self, record_bytes: usize) -> Result<Option<Arc<SealedSegment>>, WriteError> {
         let rotation = self.log.make_room(record_bytes)?;
-        Ok(rotation.map(|rotation| self.read_side.index().seal(rotation.span, rotation.next)))
+        let sealed =
+            rotation.map(|rotation| self.read_side.index().seal(rotation.span, rotation.next));
+        if planted::is("index-before-next-frame") {
+            self.index(sealed.clone());
+        }
+        Ok(sealed)
     }
 
     /// Orders the index of a segment that was left. Not before a frame in the next one is durable:
@@ -142,7 +165,13 @@ impl Writer {
         if segment <= oldest {
             return Ok(());
         }
-        let declarations = self.read_side.index().declared_below(segment);
+        let mut declarations = self.read_side.index().declared_below(segment);
+        if planted::is("removed-before-declared") {
+            declarations.clear();
+        }
+        if planted::is("removed-before-mark") {
+            self.keeper.remove(oldest, segment);
+        }
         for some in declarations.chunks(DECLARATIONS_MAX) {
             let sealed = self.make_room(some.len() * DECLARATION_BYTES_MAX)?;
             self.log.declare(some)?;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use refrain_core::port::destination::Destination;
+use refrain_core::port::hold::Hold;
 use refrain_core::port::journal::Journal;
 use refrain_core::port::snapshots::Snapshots;
 use refrain_core::{ChannelOptions, Name, OneWay, Processor, Remember, RequestReply, Route};
@@ -18,6 +19,7 @@ use crate::description::{Describes, Description, Surroundings};
 use crate::error::{BuildError, StartError};
 use crate::lead::{End, Lead};
 use crate::processor_destination::ProcessorDestination;
+use crate::retention::RetentionPolicy;
 use crate::runtime::{Refrain, Registry};
 use crate::signal::Signals;
 use crate::snapshot_policy::SnapshotPolicy;
@@ -35,6 +37,7 @@ pub struct Builder {
     snapshots: Option<Arc<dyn Snapshots>>,
     snapshot_policy: SnapshotPolicy,
     recovering_max: usize,
+    holds: Vec<Arc<dyn Hold>>,
     members: Vec<Box<dyn Describes>>,
 }
 
@@ -45,6 +48,7 @@ impl Builder {
             snapshots: None,
             snapshot_policy: SnapshotPolicy::on_request(),
             recovering_max: RECOVERING_DEFAULT,
+            holds: Vec::new(),
             members: Vec::new(),
         }
     }
@@ -79,6 +83,14 @@ impl Builder {
         self
     }
 
+    /// Somebody else who needs old entries: none is forgotten while `hold` needs it, or cannot be
+    /// asked. See [`ProcessorBuilder::retention`].
+    #[must_use]
+    pub fn hold(mut self, hold: impl Hold) -> Builder {
+        self.holds.push(Arc::new(hold));
+        self
+    }
+
     /// Adds the processor called `name`, whose state before its first event is `initial`. What
     /// follows on the returned builder is about this processor, until the next one is added.
     #[must_use]
@@ -96,6 +108,7 @@ impl Builder {
                 initial,
                 remember: Remember::default(),
                 inbox_max: INBOX_DEFAULT,
+                retention: RetentionPolicy::everything(),
                 leads: Vec::new(),
             },
         }
@@ -120,11 +133,13 @@ impl Builder {
             snapshot_policy: self.snapshot_policy,
             clock: Clock::start(),
             signals: Signals::new(),
+            holds: self.holds,
             permits: Arc::new(Semaphore::new(self.recovering_max)),
             drain: CancellationToken::new(),
         };
         let mut registry = Registry::default();
         let mut launches = Vec::new();
+        let mut tasks = JoinSet::new();
         for description in self.members {
             let (name, member, launch) = description.prepare(&around)?;
             if registry.members.insert(name.clone(), member).is_some() {
@@ -137,8 +152,7 @@ impl Builder {
             .into_iter()
             .map(|launch| launch(&registry))
             .collect::<Result<_, BuildError>>()?;
-        let mut tasks = JoinSet::new();
-        for task in launches {
+        for task in launches.into_iter().flatten() {
             tasks.spawn(task);
         }
         Ok(Refrain {
@@ -186,6 +200,26 @@ where
     #[must_use]
     pub fn inbox(mut self, messages_max: usize) -> ProcessorBuilder<P> {
         self.description.inbox_max = messages_max.max(1);
+        self
+    }
+
+    /// How much of the processor's stream is kept: everything, unless set. Needs
+    /// [`snapshots`](Builder::snapshots).
+    ///
+    /// After each snapshot, and when [`Handle::retain`](crate::Handle::retain) asks for it, entries
+    /// are forgotten that the policy does not keep and nobody needs any more:
+    ///
+    /// * no recovery, from any of the snapshots that are kept and valid. Each is read back to know;
+    ///   unless there are as many valid ones as [`SnapshotPolicy`] keeps, nothing is forgotten;
+    /// * no delivery that waits in the journal alone;
+    /// * no message that is [remembered](crate::Remember), for its answer;
+    /// * no [`hold`](Builder::hold).
+    ///
+    /// Positions are never used again. A state of the past before the first kept entry cannot be
+    /// looked at any more.
+    #[must_use]
+    pub fn retention(mut self, policy: RetentionPolicy) -> ProcessorBuilder<P> {
+        self.description.retention = policy;
         self
     }
 

@@ -1,16 +1,17 @@
 //! A described processor: from what the builder was told to the task that runs it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use refrain_core::limit::ENTRY_BYTES_MAX;
 use refrain_core::port::BoxFuture;
+use refrain_core::port::hold::Hold;
 use refrain_core::port::journal::Journal;
 use refrain_core::port::snapshots::Snapshots;
 use refrain_core::{ChannelOptions, EngineSettings, Name, Processor, Remember};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -20,6 +21,7 @@ use crate::handle::{BATCH_MAX, Handle, Shared};
 use crate::lead::{Lead, check_channels, outlets};
 use crate::progress::Progress;
 use crate::recover::Source;
+use crate::retention::{Retains, Retention, RetentionPolicy};
 use crate::runtime::{Member, Registry};
 use crate::signal::Signals;
 use crate::snapshot_policy::SnapshotPolicy;
@@ -35,15 +37,46 @@ pub(crate) struct Surroundings {
     pub(crate) snapshot_policy: SnapshotPolicy,
     pub(crate) clock: Clock,
     pub(crate) signals: Signals,
+    pub(crate) holds: Vec<Arc<dyn Hold>>,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) drain: CancellationToken,
 }
 
-/// What runs a processor.
+impl Surroundings {
+    fn source<P>(&self, initial: P, remember: Remember) -> Source<P> {
+        Source {
+            journal: self.journal.clone(),
+            snapshots: self.snapshots.clone(),
+            initial,
+            remember,
+        }
+    }
+
+    fn retention<P>(
+        &self,
+        stream: &Name,
+        source: Source<P>,
+        policy: RetentionPolicy,
+    ) -> Retention<P> {
+        Retention {
+            stream: stream.clone(),
+            source,
+            policy,
+            snapshots_kept: self.snapshot_policy.keep,
+            holds: self.holds.clone(),
+            clock: self.clock,
+            signals: self.signals.downgrade(),
+            stored: Notify::new(),
+            turn: Mutex::new(()),
+        }
+    }
+}
+
+/// What runs a processor, or a part of it.
 pub(crate) type Task = BoxFuture<'static, ()>;
 
-/// Makes a processor's task once all handles are known.
-pub(crate) type Launch = Box<dyn FnOnce(&Arc<Registry>) -> Result<Task, BuildError>>;
+/// Makes a processor's tasks once all handles are known.
+pub(crate) type Launch = Box<dyn FnOnce(&Arc<Registry>) -> Result<Vec<Task>, BuildError>>;
 
 /// A described processor, whatever its type.
 pub(crate) trait Describes: std::fmt::Debug {
@@ -58,6 +91,7 @@ pub(crate) struct Description<P> {
     pub(crate) initial: P,
     pub(crate) remember: Remember,
     pub(crate) inbox_max: usize,
+    pub(crate) retention: RetentionPolicy,
     pub(crate) leads: Vec<Lead>,
 }
 
@@ -84,9 +118,13 @@ where
             initial,
             remember,
             inbox_max,
+            retention: policy,
             leads,
         } = *self;
         let name = name?;
+        if !policy.is_everything() && around.snapshots.is_none() {
+            return Err(BuildError::RetentionWithoutSnapshots { processor: name });
+        }
         let channels = check_channels::<P>(&name, &leads)?;
         let (work_sender, work) = mpsc::channel(inbox_max);
         let (control_sender, control) = mpsc::channel(CONTROL_MAX);
@@ -97,6 +135,9 @@ where
         };
         let (stage_teller, stage) = StageTeller::new();
         let progress = Arc::new(Progress::new(name.clone(), &around.signals));
+        let source = around.source(initial, remember);
+        let retention = Arc::new(around.retention(&name, source.clone(), policy));
+        let weak: Weak<dyn Retains> = Arc::downgrade(&(retention.clone() as Arc<dyn Retains>));
         let handle = Handle::<P>::new(Shared {
             name: name.clone(),
             work: work_sender,
@@ -104,22 +145,20 @@ where
             batch_max: inbox_max.min(BATCH_MAX),
             control: control_sender,
             progress: progress.clone(),
+            retention: weak.clone(),
             stage: stage.clone(),
         });
         let member = Member {
             handle: Box::new(handle),
             progress: progress.clone(),
+            retention: weak,
             stage,
         };
         let parts = Parts {
             stage: stage_teller,
             settings: settings(&name, channels, remember, &*around.journal),
-            source: Source {
-                journal: around.journal.clone(),
-                snapshots: around.snapshots.clone(),
-                initial,
-                remember,
-            },
+            source,
+            retention,
             outlets: HashMap::new(),
             snapshots: around.snapshot_policy,
             clock: around.clock,
@@ -129,12 +168,28 @@ where
             drain: around.drain.clone(),
             inlets,
         };
-        let launch: Launch = Box::new(move |registry| {
-            let outlets = outlets(&parts.settings.name, leads, registry)?;
-            Ok(Box::pin(driver::run(Parts { outlets, ..parts })))
-        });
+        let launch: Launch = Box::new(move |registry| tasks(parts, leads, registry));
         Ok((name, member, launch))
     }
+}
+
+/// The tasks of a processor, now that all handles are known.
+fn tasks<P>(
+    parts: Parts<P>,
+    leads: Vec<Lead>,
+    registry: &Arc<Registry>,
+) -> Result<Vec<Task>, BuildError>
+where
+    P: Processor + Clone + Serialize + DeserializeOwned + Sync,
+{
+    let outlets = outlets(&parts.settings.name, leads, registry)?;
+    let mut tasks: Vec<Task> = Vec::new();
+    if !parts.retention.policy.is_everything() {
+        let retention = parts.retention.clone();
+        tasks.push(Box::pin(retention.run(parts.drain.clone())));
+    }
+    tasks.push(Box::pin(driver::run(Parts { outlets, ..parts })));
+    Ok(tasks)
 }
 
 fn settings(

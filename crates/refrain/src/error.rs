@@ -105,6 +105,13 @@ pub enum BuildError {
         #[source]
         cause: PolicyError,
     },
+    /// A processor shall forget old entries, and there is no place for the snapshots that stand for
+    /// them.
+    #[error("{processor} shall forget entries and has no snapshots: call `snapshots` as well")]
+    RetentionWithoutSnapshots {
+        /// The processor.
+        processor: Name,
+    },
     /// Panics would end the process, so that they cannot be contained.
     #[error("build with panic = \"unwind\": a panic in a processor must not end the others")]
     PanicAborts,

@@ -116,6 +116,7 @@
 //! | ask and look | [`Handle`], [`AskError`], [`MessageId`] |
 //! | watch | [`Refrain::events`], [`Signal`], [`ChannelStatus`], [`RecoveryStatus`] |
 //! | keep | [`FileJournal`], [`FileSnapshots`], [`SnapshotPolicy`]; [`MemoryJournal`] for tests |
+//! | let go | [`RetentionPolicy`], [`Hold`], [`Checkpoints`], [`Refrain::retain`] |
 //! | look back | [`History`], [`StateDigest`] |
 
 mod bound_snapshot;
@@ -133,6 +134,7 @@ mod processor_destination;
 mod progress;
 mod recover;
 mod relay;
+mod retention;
 mod runtime;
 mod service_destination;
 mod signal;
@@ -149,6 +151,7 @@ pub use progress::RecoveryStatus;
 pub use recover::RecoverError;
 pub use refrain_core::port;
 pub use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
+pub use refrain_core::port::hold::{Hold, HoldError, Need};
 pub use refrain_core::port::journal::Journal;
 pub use refrain_core::port::snapshots::Snapshots;
 pub use refrain_core::{
@@ -162,6 +165,7 @@ pub use refrain_journal::{
     OpenError,
 };
 pub use relay::Relay;
+pub use retention::{Checkpoints, KeptFor, RetainError, Retained, RetentionPolicy};
 pub use runtime::Refrain;
 pub use service_destination::ServiceDestination;
 pub use signal::{Signal, Subscription};

@@ -182,7 +182,7 @@ where
         None
     }
 
-    async fn open_snapshot(
+    pub(crate) async fn open_snapshot(
         &self,
         snapshots: &dyn Snapshots,
         stream: &Name,

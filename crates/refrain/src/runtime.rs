@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use refrain_core::{Name, Processor};
 use tokio::sync::{Mutex, watch};
@@ -13,6 +13,7 @@ use crate::builder::Builder;
 use crate::error::StartError;
 use crate::handle::Handle;
 use crate::progress::{Progress, RecoveryStatus};
+use crate::retention::{RetainError, Retained, Retains, retain};
 use crate::signal::{Signals, Subscription};
 use crate::stage::{Ending, Stage};
 
@@ -42,6 +43,7 @@ pub(crate) struct Member {
     /// A `Handle<P>`.
     pub(crate) handle: Box<dyn Any + Send + Sync>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) retention: Weak<dyn Retains>,
     pub(crate) stage: watch::Receiver<Stage>,
 }
 
@@ -113,6 +115,18 @@ impl Refrain {
             }
         }
         Ok(())
+    }
+
+    /// Forgets now what each processor's [retention](crate::ProcessorBuilder::retention) lets go and
+    /// nobody needs any more, one processor after the other.
+    ///
+    /// Of each it says what is left, or why nothing was forgotten; a repeat is safe.
+    pub async fn retain(&self) -> Vec<Result<Retained, RetainError>> {
+        let mut retained = Vec::new();
+        for member in self.registry.members.values() {
+            retained.push(retain(&member.retention).await);
+        }
+        retained
     }
 
     /// What happens from now on, after the channels that are stopped now.

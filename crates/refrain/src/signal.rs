@@ -90,6 +90,23 @@ pub enum Signal {
         /// Why.
         reason: String,
     },
+    /// Old entries of a processor were forgotten, because nobody needs them any more.
+    EntriesForgotten {
+        /// The processor.
+        processor: Name,
+        /// Its first entry now.
+        first: Position,
+        /// How many went.
+        forgotten: u64,
+    },
+    /// Old entries of a processor could not be forgotten: somebody who may need them did not answer,
+    /// or the journal did not. They are kept; it is tried again after the next snapshot.
+    NothingForgotten {
+        /// The processor.
+        processor: Name,
+        /// Why.
+        reason: String,
+    },
     /// A processor stopped for good; others go on.
     ProcessorHalted {
         /// The processor.
@@ -141,6 +158,8 @@ impl Signals {
             | Signal::Recovered { .. }
             | Signal::Waiting { .. }
             | Signal::Rebuilding { .. }
+            | Signal::EntriesForgotten { .. }
+            | Signal::NothingForgotten { .. }
             | Signal::ProcessorHalted { .. } => {}
         }
         // Told under the lock, so that no subscriber misses or repeats it between list and stream.

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use refrain_journal::{Access, Disk, DiskFile, DiskLock};
 
-use super::Planted;
+use super::DiskBug;
 use super::file::LyingFile;
 use crate::disk::{Process, SECTOR_BYTES};
 
 /// A process's disk with a bug.
 #[derive(Debug)]
 pub(super) struct LyingDisk {
-    bug: Planted,
+    bug: DiskBug,
     process: Process,
     state: Arc<Mutex<State>>,
 }
@@ -28,7 +28,7 @@ pub(super) struct State {
 }
 
 impl LyingDisk {
-    pub(super) fn new(bug: Planted, process: Process) -> LyingDisk {
+    pub(super) fn new(bug: DiskBug, process: Process) -> LyingDisk {
         LyingDisk {
             bug,
             process,
@@ -87,14 +87,14 @@ impl Disk for LyingDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.state().has_renamed = true;
-        if self.bug == Planted::RenameNotAtomic
+        if self.bug == DiskBug::RenameNotAtomic
             && let Ok(file) = self.process.open(from, Access::Read)
         {
             return self.copy(file.as_ref(), from, to);
         }
         let renamed = self.process.rename(from, to);
         match renamed {
-            Err(_) if self.bug == Planted::FailedRenameIgnored => Ok(()),
+            Err(_) if self.bug == DiskBug::FailedRenameIgnored => Ok(()),
             renamed => renamed,
         }
     }
@@ -105,7 +105,7 @@ impl Disk for LyingDisk {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = self.process.list(dir)?;
-        if self.bug == Planted::NextSegmentUnseen {
+        if self.bug == DiskBug::NextSegmentUnseen {
             let last = names
                 .iter()
                 .filter(|name| name.ends_with(".log"))
@@ -118,13 +118,13 @@ impl Disk for LyingDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let has_renamed = std::mem::take(&mut self.state().has_renamed);
-        let is_never = matches!(self.bug, Planted::NoSync | Planted::NoDirectorySync);
-        let is_early = self.bug == Planted::DirectorySyncBeforeRename && has_renamed;
+        let is_never = matches!(self.bug, DiskBug::NoSync | DiskBug::NoDirectorySync);
+        let is_early = self.bug == DiskBug::DirectorySyncBeforeRename && has_renamed;
         if is_never || is_early {
             return Ok(());
         }
         match self.process.sync_dir(dir) {
-            Err(_) if self.bug == Planted::FailedDirectorySyncIgnored => Ok(()),
+            Err(_) if self.bug == DiskBug::FailedDirectorySyncIgnored => Ok(()),
             synced => synced,
         }
     }
@@ -136,7 +136,7 @@ impl Disk for LyingDisk {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
         match self.process.lock(path) {
             Err(error)
-                if self.bug == Planted::LockNotExclusive
+                if self.bug == DiskBug::LockNotExclusive
                     && error.kind() == io::ErrorKind::WouldBlock =>
             {
                 Ok(Box::new(Shared))

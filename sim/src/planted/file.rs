@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use refrain_journal::DiskFile;
 
-use super::Planted;
+use super::DiskBug;
 use super::disk::{State, is_named};
 
 /// Where the second slot of the mark starts.
@@ -15,7 +15,7 @@ const SECOND_SLOT_AT: u64 = 2048;
 /// An open file with a bug.
 #[derive(Debug)]
 pub(super) struct LyingFile {
-    pub(super) bug: Planted,
+    pub(super) bug: DiskBug,
     pub(super) file: Arc<dyn DiskFile>,
     pub(super) path: PathBuf,
     pub(super) state: Arc<Mutex<State>>,
@@ -45,7 +45,7 @@ impl LyingFile {
 
     /// Whether a write of `bytes` at `offset` is left out.
     fn is_left_out(&self, bytes: &[u8], offset: u64) -> bool {
-        if self.bug != Planted::TailNotRewritten || !self.is_log() {
+        if self.bug != DiskBug::TailNotRewritten || !self.is_log() {
             return false;
         }
         let mut there = vec![0; bytes.len()];
@@ -55,11 +55,11 @@ impl LyingFile {
     /// Whether this sync is left out.
     fn is_unsynced(&self) -> bool {
         let is = |bug| self.bug == bug;
-        is(Planted::NoSync)
-            || is(Planted::NoLogSync) && self.is_log()
-            || is(Planted::NoMarkSync) && self.is_mark()
-            || is(Planted::RenameBeforeSync) && is_named(&self.path, ".new")
-            || is(Planted::HeaderNotSynced) && self.has_header()
+        is(DiskBug::NoSync)
+            || is(DiskBug::NoLogSync) && self.is_log()
+            || is(DiskBug::NoMarkSync) && self.is_mark()
+            || is(DiskBug::RenameBeforeSync) && is_named(&self.path, ".new")
+            || is(DiskBug::HeaderNotSynced) && self.has_header()
     }
 
     /// Whether this is a segment in the making that has its header.
@@ -73,7 +73,7 @@ impl LyingFile {
     fn is_owed(&self) -> bool {
         let is_late = matches!(
             self.bug,
-            Planted::AnswerBeforeSync | Planted::MarkBeforeSync
+            DiskBug::AnswerBeforeSync | DiskBug::MarkBeforeSync
         );
         is_late && self.is_log()
     }
@@ -83,14 +83,14 @@ impl DiskFile for LyingFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let read = self.file.read_at(buffer, offset);
         match (self.bug, read) {
-            (Planted::ShortReadIgnored, Ok(count)) if count > 0 => {
+            (DiskBug::ShortReadIgnored, Ok(count)) if count > 0 => {
                 let size = self.file.size()?;
                 let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
                 let claimed = buffer.len().min(left);
                 buffer[count..claimed].fill(0);
                 Ok(claimed)
             }
-            (Planted::FailedReadIgnored, Err(error))
+            (DiskBug::FailedReadIgnored, Err(error))
                 if error.kind() != io::ErrorKind::Interrupted =>
             {
                 buffer.fill(0);
@@ -105,20 +105,20 @@ impl DiskFile for LyingFile {
             return Ok(bytes.len());
         }
         let is_second = self.is_mark() && offset == SECOND_SLOT_AT;
-        let is_moved = self.bug == Planted::OneMarkSlot && is_second;
+        let is_moved = self.bug == DiskBug::OneMarkSlot && is_second;
         let offset = if is_moved { 0 } else { offset };
         let written = self.file.write_at(bytes, offset);
-        if self.bug == Planted::MarkBeforeSync && self.is_mark() {
+        if self.bug == DiskBug::MarkBeforeSync && self.is_mark() {
             self.pay();
         }
         match (self.bug, written) {
-            (Planted::ShortWriteIgnored, Ok(_)) => Ok(bytes.len()),
-            (Planted::FullDiskIgnored, Err(error))
+            (DiskBug::ShortWriteIgnored, Ok(_)) => Ok(bytes.len()),
+            (DiskBug::FullDiskIgnored, Err(error))
                 if error.kind() == io::ErrorKind::StorageFull =>
             {
                 Ok(bytes.len())
             }
-            (Planted::FailedWriteIgnored, Err(error))
+            (DiskBug::FailedWriteIgnored, Err(error))
                 if error.kind() != io::ErrorKind::Interrupted =>
             {
                 Ok(bytes.len())
@@ -141,12 +141,12 @@ impl DiskFile for LyingFile {
             return Ok(());
         };
         let is_full = error.kind() == io::ErrorKind::StorageFull;
-        let is_ignored = self.bug == Planted::FailedSyncIgnored
-            || self.bug == Planted::FullDiskIgnored && is_full;
+        let is_ignored = self.bug == DiskBug::FailedSyncIgnored
+            || self.bug == DiskBug::FullDiskIgnored && is_full;
         if is_ignored {
             return Ok(());
         }
-        if self.bug == Planted::RetryAfterFailedSync {
+        if self.bug == DiskBug::RetryAfterFailedSync {
             return self.file.sync_data();
         }
         Err(error)
@@ -154,7 +154,7 @@ impl DiskFile for LyingFile {
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         match self.file.allocate(bytes) {
-            Err(_) if self.bug == Planted::FullDiskIgnored => Ok(()),
+            Err(_) if self.bug == DiskBug::FullDiskIgnored => Ok(()),
             allocated => allocated,
         }
     }

@@ -1,11 +1,13 @@
-//! Bugs that are planted below the journal, by a disk that does not do what it says.
+//! Bugs that are planted, each of which must be found. A checker that finds nothing is only believed
+//! because it finds these.
 //!
-//! The journal's code is untouched: to its users, a journal on such a disk behaves as one that
-//! forgot the step. Every one of them must be found by the checkers; a checker that finds nothing
-//! is only believed because it finds these.
+//! Some are planted below the journal, by a disk that does not do what it says: to its users, a
+//! journal on such a disk behaves as one that forgot a step. The others are planted in the code, and
+//! are there in builds with `--cfg planted` alone.
 
 mod disk;
 mod file;
+mod table;
 
 use std::sync::Arc;
 
@@ -14,9 +16,11 @@ use refrain_journal::Disk;
 use crate::disk::Process;
 use disk::LyingDisk;
 
-/// The bugs.
+pub use table::{BUGS, Bug, Site};
+
+/// What a disk may do wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Planted {
+pub enum DiskBug {
     /// Nothing is ever synced.
     NoSync,
     /// The log is not synced before an append is answered.
@@ -65,40 +69,7 @@ pub enum Planted {
     NextSegmentUnseen,
 }
 
-impl Planted {
-    /// All of them, with their names.
-    pub const ALL: [(&'static str, Planted); 23] = [
-        ("no-sync", Planted::NoSync),
-        ("no-log-sync", Planted::NoLogSync),
-        ("no-mark-sync", Planted::NoMarkSync),
-        ("no-directory-sync", Planted::NoDirectorySync),
-        ("rename-before-sync", Planted::RenameBeforeSync),
-        ("header-not-synced", Planted::HeaderNotSynced),
-        (
-            "directory-sync-before-rename",
-            Planted::DirectorySyncBeforeRename,
-        ),
-        ("answer-before-sync", Planted::AnswerBeforeSync),
-        ("mark-before-sync", Planted::MarkBeforeSync),
-        ("retry-after-failed-sync", Planted::RetryAfterFailedSync),
-        ("failed-sync-ignored", Planted::FailedSyncIgnored),
-        ("failed-write-ignored", Planted::FailedWriteIgnored),
-        ("full-disk-ignored", Planted::FullDiskIgnored),
-        ("short-write-ignored", Planted::ShortWriteIgnored),
-        ("short-read-ignored", Planted::ShortReadIgnored),
-        ("failed-read-ignored", Planted::FailedReadIgnored),
-        ("rename-not-atomic", Planted::RenameNotAtomic),
-        ("failed-rename-ignored", Planted::FailedRenameIgnored),
-        (
-            "failed-directory-sync-ignored",
-            Planted::FailedDirectorySyncIgnored,
-        ),
-        ("tail-not-rewritten", Planted::TailNotRewritten),
-        ("lock-not-exclusive", Planted::LockNotExclusive),
-        ("one-mark-slot", Planted::OneMarkSlot),
-        ("next-segment-unseen", Planted::NextSegmentUnseen),
-    ];
-
+impl DiskBug {
     /// The disk of `process` with this bug in front of it.
     pub(crate) fn plant(self, process: Process) -> Arc<dyn Disk> {
         Arc::new(LyingDisk::new(self, process))

@@ -9,6 +9,7 @@ mod error_code;
 mod finding;
 mod floor;
 mod link;
+mod planted;
 mod port;
 mod promise;
 pub(crate) mod source;
@@ -79,6 +80,7 @@ fn judge(tree: &Tree) -> Vec<Finding> {
     findings.extend(error_code::check(tree));
     findings.extend(promise::check(tree, &sources));
     findings.extend(port::check(tree, &sources));
+    findings.extend(planted::check(tree));
     findings
 }
 

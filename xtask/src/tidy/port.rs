@@ -12,9 +12,13 @@ const PORTS: &str = "crates/refrain-core/src/port/";
 const SUITES: &str = "crates/refrain-testkit/src/conformance/";
 
 /// Ports that need no suite of their own, and why.
-const WITHOUT_SUITE: [(&str, &str); 2] = [
+const WITHOUT_SUITE: [(&str, &str); 3] = [
     ("Cursor", "the journal's suite reads through it"),
     ("Asks", "the runtime is its one implementation"),
+    (
+        "Hold",
+        "only its owner knows what it needs; retention's own tests say what follows",
+    ),
 ];
 
 /// Ports without a suite, and implementations that nobody tested with it.

@@ -97,6 +97,18 @@ impl<P: Processor> Replay<P> {
         self.ledger.time
     }
 
+    /// The oldest entry with a delivery that waits in the journal alone: without a settlement, and
+    /// not among those that a state holds in memory.
+    pub fn first_waiting(&self) -> Option<Position> {
+        let backlogs = self.ledger.channels.iter().flat_map(|of| &of.backlog);
+        backlogs.map(|backlog| backlog.from).min()
+    }
+
+    /// The oldest entry whose answer is told again when its message comes again.
+    pub fn first_answer(&self) -> Option<Position> {
+        self.ledger.inbox.first_answer()
+    }
+
     /// The state as of the last entry.
     pub fn state(&self) -> &P {
         &self.state

@@ -173,6 +173,17 @@ impl Inbox {
         }
     }
 
+    /// The oldest entry whose answer a message that comes again would get.
+    pub(crate) fn first_answer(&self) -> Option<Position> {
+        let outside = self.order.front().map(|oldest| oldest.position);
+        let sources = self.sources.values().map(|last| last.position);
+        let senders = self.senders.values().flat_map(BTreeMap::values);
+        sources
+            .chain(senders.filter_map(Sender::first_answer))
+            .chain(outside)
+            .min()
+    }
+
     fn note_outside(&mut self, outside: Outside) {
         self.outside.insert(outside.fingerprint, outside.position);
         self.order.push_back(outside);

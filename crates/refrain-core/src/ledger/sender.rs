@@ -40,6 +40,11 @@ impl Sender {
         }
     }
 
+    /// The oldest entry whose answer may be asked for again.
+    pub(super) fn first_answer(&self) -> Option<Position> {
+        self.positions.values().min().copied()
+    }
+
     pub(super) fn encode(&self, into: &mut Vec<u8>) {
         put_u64(into, self.settled_below);
         self.handled.encode(into);

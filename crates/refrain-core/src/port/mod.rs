@@ -2,6 +2,7 @@
 
 pub mod asks;
 pub mod destination;
+pub mod hold;
 pub mod journal;
 pub mod snapshots;
 

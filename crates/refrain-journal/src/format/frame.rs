@@ -1,6 +1,7 @@
 //! The header of a frame: one flush batch, all or nothing.
 
 use super::{u32_at, u64_at};
+use crate::planted;
 
 /// Bytes of a frame's header.
 pub(crate) const FRAME_HEADER_BYTES: usize = 40;
@@ -51,7 +52,9 @@ impl FrameHeader {
     pub(crate) fn decode(salt: u32, bytes: &[u8]) -> Option<Sealed> {
         let bytes = bytes.get(..FRAME_HEADER_BYTES)?;
         let checksum = u32_at(bytes, 4)?;
-        if bytes[..4] != FRAME_MAGIC || crc32c::crc32c_append(salt, &bytes[8..]) != checksum {
+        let is_right = crc32c::crc32c_append(salt, &bytes[8..]) == checksum
+            || planted::is("frame-header-without-checksum");
+        if bytes[..4] != FRAME_MAGIC || !is_right {
             return None;
         }
         let header = FrameHeader {

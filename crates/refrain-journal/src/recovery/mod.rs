@@ -19,6 +19,7 @@ use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::index::Index;
 use crate::mark::MarkFile;
 use crate::options::Settings;
+use crate::planted;
 use crate::scan::Scan;
 use crate::sealed::SealedSegment;
 use crate::segment::{FileKind, Segment};
@@ -114,7 +115,9 @@ fn found(disk: &dyn Disk, dir: &Path, settings: &Settings) -> Result<Mark, OpenE
             segment_bytes: settings.segment_bytes,
         };
         // The mark may be seen and its name not be lasting; its log may not outlive it.
-        disk.sync_dir(dir).map_err(OpenError::io(dir))?;
+        if !planted::is("log-before-mark") {
+            disk.sync_dir(dir).map_err(OpenError::io(dir))?;
+        }
         Segment::create(disk, dir, header).map_err(OpenError::io(dir))?;
     }
     Ok(mark)
@@ -144,13 +147,22 @@ fn clear_ahead(
         let is_next = number == walked.end.segment + 1;
         let is_untouched = tail.dirty_end == start.offset;
         if is_next && is_untouched && segment.header.segment_bytes == settings.segment_bytes {
-            spare = Some(segment.clone());
+            let mut segment = segment.clone();
+            if planted::is("spare-header-not-read") {
+                segment.header.epoch += 1;
+                segment.salt = segment.header.salt();
+            }
+            spare = Some(segment);
         } else {
             Segment::remove(disk, dir, number)?;
-            disk.sync_dir(dir).map_err(OpenError::io(dir))?;
+            if !planted::is("removals-not-in-order") {
+                disk.sync_dir(dir).map_err(OpenError::io(dir))?;
+            }
         }
     }
-    disk.sync_dir(dir).map_err(OpenError::io(dir))?;
+    if !planted::is("names-found-not-synced") {
+        disk.sync_dir(dir).map_err(OpenError::io(dir))?;
+    }
     Ok(spare)
 }
 
@@ -171,9 +183,11 @@ fn remove_retired(disk: &dyn Disk, dir: &Path, first: u64) -> Result<(), OpenErr
 fn settle(disk: &dyn Disk, dir: &Path, mark: Mark, walked: &Walked) -> Result<MarkFile, OpenError> {
     for proof in &walked.unproven {
         let failed = |error| OpenError::io(&proof.segment.path)(error);
-        rewrite(&proof.segment, proof.from, proof.to).map_err(failed)?;
+        if !planted::is("tail-believed") {
+            rewrite(&proof.segment, proof.from, proof.to).map_err(failed)?;
+        }
         wipe(&proof.segment, proof.to, proof.dirty_end).map_err(failed)?;
-        if proof.from < proof.dirty_end {
+        if proof.from < proof.dirty_end && !planted::is("recovery-not-synced") {
             proof.segment.file.sync_data().map_err(failed)?;
         }
     }

@@ -11,6 +11,7 @@ use crate::format::mark::{End, Mark};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::format::segment_index::{self, INDEX_HEADER_BYTES, Span, Table};
 use crate::index::{Contradiction, Index};
+use crate::planted;
 use crate::scan::Scan;
 use crate::sealed::SealedSegment;
 use crate::segment::{FileKind, Segment, index_name};
@@ -180,11 +181,13 @@ impl<'a> Walk<'a> {
                 let detail = "the log and the durable mark contradict each other";
                 return Err(OpenError::corrupt(&path, u64::from(at.offset), detail));
             }
-            if is_mark && self.reach == Reach::Mark {
+            let is_far_enough = self.reach == Reach::Mark && !planted::is("reader-beyond-the-mark");
+            if is_mark && (is_far_enough || planted::is("log-ends-at-the-mark")) {
                 let dirty_end = at.offset;
                 return Ok(Stop::End { dirty_end });
             }
-            let is_below = (at.segment, at.offset) < (mark.segment, mark.offset);
+            let is_below = (at.segment, at.offset) < (mark.segment, mark.offset)
+                && !planted::is("damage-cut-off");
             let place = if is_below {
                 Place::BelowMark
             } else {
@@ -219,7 +222,8 @@ impl<'a> Walk<'a> {
             let start = Scan::start_of(number, at.frame, at.chain);
             let mut ahead = Scan::new(next, start, scan.epoch);
             let (found, _) = ahead.look(None).map_err(OpenError::io(&path))?;
-            if found == Found::Frame && number == at.segment + 1 {
+            let is_next = number == at.segment + 1 && !planted::is("next-segment-overlooked");
+            if found == Found::Frame && is_next {
                 return Ok((After::NextSegment, tail.dirty_end));
             }
             let tail = ahead.tail().map_err(OpenError::io(&path))?;

@@ -38,6 +38,7 @@ use crate::clock::Clock;
 use crate::error::panic_text;
 use crate::progress::Progress;
 use crate::recover::Source;
+use crate::retention::Retention;
 use crate::signal::{Signal, Signals};
 use crate::snapshot_policy::SnapshotPolicy;
 use crate::stage::{Ending, Stage, StageTeller};
@@ -60,6 +61,7 @@ pub(crate) struct Parts<P: Processor> {
     pub(crate) stage: StageTeller,
     pub(crate) settings: EngineSettings,
     pub(crate) source: Source<P>,
+    pub(crate) retention: Arc<Retention<P>>,
     pub(crate) outlets: HashMap<&'static str, Outlet>,
     pub(crate) snapshots: SnapshotPolicy,
     pub(crate) clock: Clock,

@@ -127,20 +127,16 @@ where
             unreachable!("only a copy is stored, and only where there is a place for it")
         };
         let stream = self.parts.settings.name.clone();
-        let keep = self.parts.snapshots.keep;
+        let retention = self.parts.retention.clone();
         let control = self.parts.inlets.control_sender.clone();
         let journal = self.parts.source.journal.clone();
         self.spawn(async move {
-            let stored = store(&*journal, &*snapshots, &stream, position, &bytes).await;
+            let mut stored = store(&*journal, &*snapshots, &stream, position, &bytes).await;
             if stored.is_ok() {
-                let listed = snapshots.list(&stream).await.unwrap_or_default();
-                // Beyond it are those of another history, if any: they do not count.
-                let of_this = listed.into_iter().filter(|listed| *listed <= position);
-                for old in of_this.skip(keep) {
-                    if let Err(error) = snapshots.delete(&stream, old).await {
-                        tracing::warn!(%stream, %old, %error, "an old snapshot stays");
-                    }
-                }
+                stored = retention.prune(position).await;
+            }
+            if stored.is_ok() {
+                retention.wake();
             }
             let result = stored.map(|()| position);
             // A driver that is gone has nobody to tell.

@@ -3,7 +3,7 @@
 mod batch;
 mod query;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use refrain_core::port::BoxFuture;
 use refrain_core::port::asks::Asks;
@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::driver::{Control, Told, Work};
 use crate::progress::{Progress, RecoveryStatus};
+use crate::retention::{RetainError, Retained, Retains, retain};
 use crate::stage::Stage;
 
 pub(crate) use batch::BATCH_MAX;
@@ -68,6 +69,7 @@ pub(crate) struct Shared<P: Processor> {
     pub(crate) batch_max: usize,
     pub(crate) control: mpsc::Sender<Control<P>>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) retention: Weak<dyn Retains>,
     pub(crate) stage: watch::Receiver<Stage>,
 }
 
@@ -104,6 +106,15 @@ impl<P: Processor> Handle<P> {
     #[must_use]
     pub fn recovery(&self) -> RecoveryStatus {
         self.shared.progress.status()
+    }
+
+    /// Forgets now what the processor's [retention](crate::ProcessorBuilder::retention) lets go and
+    /// nobody needs any more.
+    ///
+    /// # Errors
+    /// [`RetainError`] when that could not be found out: then nothing was forgotten.
+    pub async fn retain(&self) -> Result<Retained, RetainError> {
+        retain(&self.shared.retention).await
     }
 
     /// Sends `message` and waits until its step is durable. Waits while the inbox is full.

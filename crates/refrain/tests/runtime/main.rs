@@ -17,6 +17,7 @@ mod lifecycle;
 mod orders;
 mod recovery;
 mod relay;
+mod retention;
 mod service;
 mod snapshots;
 mod storm;
