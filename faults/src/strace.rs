@@ -43,8 +43,8 @@ pub(crate) enum Fault {
     Kill,
     /// The call does nothing and fails with this error.
     Error(&'static str),
-    /// The call takes so much longer.
-    Slow(u32),
+    /// The call takes so many microseconds longer; `:when=N` may follow.
+    Slow(&'static str),
 }
 
 impl Fault {

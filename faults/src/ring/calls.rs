@@ -39,7 +39,10 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
         ("each call failing with ENOSPC", ENOSPC),
     ];
     let mut findings = Findings::default();
-    for bench in [Bench::empty(ring)?, Bench::killed(ring)?] {
+    for bench in [
+        Bench::empty(&ring.scratch.join("calls-new"), ring.seed)?,
+        Bench::killed(&ring.scratch.join("calls-killed"), ring.seed)?,
+    ] {
         let places = bench.places()?;
         for (name, fault) in kinds {
             let name = format!("{name}, {}", bench.name);
@@ -53,7 +56,7 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
 }
 
 /// Where the workload is run again and again.
-struct Bench {
+pub(super) struct Bench {
     name: &'static str,
     scratch: PathBuf,
     seed: u64,
@@ -62,29 +65,31 @@ struct Bench {
 }
 
 /// What a disturbed worker left.
-struct Disturbed {
-    order: Order,
-    lines: Vec<Line>,
-    was_hit: bool,
+pub(super) struct Disturbed {
+    pub(super) order: Order,
+    /// What it said.
+    pub(super) lines: Vec<Line>,
+    /// Whether the fault happened.
+    pub(super) was_hit: bool,
 }
 
 impl Bench {
-    fn empty(ring: &Ring) -> Result<Bench, String> {
-        let scratch = ring.scratch.join("calls-empty");
-        std::fs::create_dir_all(&scratch).map_err(|error| error.to_string())?;
+    /// One whose runs begin in an empty directory below `scratch`.
+    pub(super) fn empty(scratch: &Path, seed: u64) -> Result<Bench, String> {
+        std::fs::create_dir_all(scratch).map_err(|error| error.to_string())?;
         Ok(Bench {
             name: "in a new journal",
-            scratch,
-            seed: ring.seed,
+            scratch: scratch.to_owned(),
+            seed,
             patient: None,
         })
     }
 
-    fn killed(ring: &Ring) -> Result<Bench, String> {
-        let scratch = ring.scratch.join("calls-killed");
-        std::fs::create_dir_all(&scratch).map_err(|error| error.to_string())?;
-        let mut patient = Patient::new(&scratch);
-        let order = Order::small(patient.dir(), !ring.seed);
+    /// One whose runs begin with a journal that was killed.
+    fn killed(scratch: &Path, seed: u64) -> Result<Bench, String> {
+        std::fs::create_dir_all(scratch).map_err(|error| error.to_string())?;
+        let mut patient = Patient::new(scratch);
+        let order = Order::small(patient.dir(), !seed);
         let worker = Worker::start(&order, &Wrap::default())?;
         // Some segments are sealed and one is in use.
         worker.wait_until(PATIENCE, |lines| acknowledgements(lines) >= 9);
@@ -93,14 +98,14 @@ impl Bench {
         came.map_err(|broken| format!("the journal to begin with: {broken}"))?;
         Ok(Bench {
             name: "in a killed one",
-            scratch,
-            seed: ring.seed,
+            scratch: scratch.to_owned(),
+            seed,
             patient: Some(patient),
         })
     }
 
     /// The workload in a journal as each run begins with it.
-    fn prepare(&self, name: &str, lie: Option<Lie>) -> Result<Order, String> {
+    pub(super) fn prepare(&self, name: &str, lie: Option<Lie>) -> Result<Order, String> {
         let order = Order {
             lie,
             ..Order::small(self.scratch.join(name), self.seed)
@@ -113,7 +118,7 @@ impl Bench {
     }
 
     /// All places at which the undisturbed workload calls.
-    fn places(&self) -> Result<Vec<Place>, String> {
+    pub(super) fn places(&self) -> Result<Vec<Place>, String> {
         let order = self.prepare("watched", None)?;
         let log = self.scratch.join("watched.log");
         let (lines, _) = self.work(&order, &strace::watching(&log))?;
@@ -198,7 +203,8 @@ impl Bench {
         Ok(control.must(10))
     }
 
-    fn disturb(
+    /// Runs the workload of `order` with a fault at the `number`-th call at `place`.
+    pub(super) fn disturb(
         &self,
         order: Order,
         place: &Place,
@@ -216,7 +222,20 @@ impl Bench {
         })
     }
 
-    fn judge(&self, disturbed: &Disturbed) -> Result<(), Violation> {
+    /// Runs the workload of `order` with a fault at all `calls`, and gives what it said.
+    pub(super) fn disturb_all(
+        &self,
+        order: &Order,
+        calls: &str,
+        fault: Fault,
+    ) -> Result<Vec<Line>, String> {
+        let log = order.dir.with_extension("log");
+        let (lines, _) = self.work(order, &strace::disturbing_all(&log, calls, fault))?;
+        Ok(lines)
+    }
+
+    /// What the checker says of a disturbed worker.
+    pub(super) fn judge(&self, disturbed: &Disturbed) -> Result<(), Violation> {
         let known = self.patient.as_ref().map(|patient| patient.history.clone());
         let mut history = known.unwrap_or_default();
         history.take(&disturbed.lines)?;

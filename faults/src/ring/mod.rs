@@ -1,8 +1,13 @@
 //! The ring: each class of faults is a file, and all share a scratch directory and a seed.
 
+mod altered;
 mod calls;
 mod cuts;
+mod full;
 mod kills;
+mod neighbours;
+mod pauses;
+mod syncs;
 
 use std::path::{Path, PathBuf};
 
@@ -26,30 +31,33 @@ pub(crate) struct Class {
 /// What a class of faults needs of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// A file system of one's own: root, in a namespace of mounts.
+    /// Namespaces of one's own, and file systems in them: root.
     Mount,
     /// Tracing other processes.
     Trace,
 }
 
 /// All classes.
-pub(crate) const CLASSES: [Class; 3] = [
-    Class {
-        name: "kills",
-        needs: &[],
-        run: kills::run,
-    },
-    Class {
-        name: "calls",
-        needs: &[Need::Trace],
-        run: calls::run,
-    },
-    Class {
-        name: "cuts",
-        needs: &[Need::Mount],
-        run: cuts::run,
-    },
+pub(crate) const CLASSES: [Class; 10] = [
+    class("altered", &[], altered::run),
+    class("kills", &[], kills::run),
+    class("stops", &[], pauses::stops),
+    class("neighbours", &[], neighbours::run),
+    class("calls", &[Need::Trace], calls::run),
+    class("slow", &[Need::Trace], pauses::slow),
+    class("jumps", &[Need::Mount], pauses::jumps),
+    class("full", &[Need::Mount], full::run),
+    class("cuts", &[Need::Mount], cuts::run),
+    class("syncs", &[Need::Mount, Need::Trace], syncs::run),
 ];
+
+const fn class(
+    name: &'static str,
+    needs: &'static [Need],
+    run: fn(&Ring) -> Result<Findings, String>,
+) -> Class {
+    Class { name, needs, run }
+}
 
 /// What the classes share.
 #[derive(Debug)]
@@ -143,4 +151,16 @@ impl Patient {
     fn check(&mut self, order: &Order) -> Result<(), Violation> {
         self.history.check(&reopen(order)?)
     }
+}
+
+/// Runs a future that needs no timer but its own.
+///
+/// # Errors
+/// When there is no runtime for it.
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|error| format!("no runtime: {error}"))?;
+    Ok(runtime.block_on(future))
 }
