@@ -27,6 +27,7 @@ const FLOORS: [Floor; 10] = [
     floor("refrain-http", &["refrain-core"]),
     floor("refrain-testkit", &["refrain-core"]),
     floor("refrain", &["refrain-core", "refrain-journal"]),
+    floor("refrain-cli", &["refrain-core", "refrain-journal"]),
     floor("orders", &["refrain", "refrain-http"]),
     tool("bench"),
     tool("faults"),
