@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ const LATE: Duration = Duration::from_millis(40);
 pub(crate) struct LyingDisk {
     lie: Lie,
     later: SyncSender<Later>,
+    was_full: Arc<AtomicBool>,
 }
 
 /// Something that was answered and is still to be done.
@@ -42,7 +44,11 @@ impl LyingDisk {
                 };
             }
         });
-        LyingDisk { lie, later }
+        LyingDisk {
+            lie,
+            later,
+            was_full: Arc::default(),
+        }
     }
 }
 
@@ -56,6 +62,7 @@ impl Disk for LyingDisk {
             file: FileSystem.open(path, access)?,
             lie: self.lie,
             later: self.later.clone(),
+            was_full: Arc::clone(&self.was_full),
         }))
     }
 
@@ -74,7 +81,7 @@ impl Disk for LyingDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         match self.lie {
             Lie::NoSync | Lie::LateSync => Ok(()),
-            Lie::LateWrite => FileSystem.sync_dir(dir),
+            Lie::LateWrite | Lie::NoLock | Lie::StaysFull => FileSystem.sync_dir(dir),
             Lie::Deaf => FileSystem.sync_dir(dir).or(Ok(())),
         }
     }
@@ -84,15 +91,25 @@ impl Disk for LyingDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
-        FileSystem.lock(path)
+        match (FileSystem.lock(path), self.lie) {
+            (Err(_), Lie::NoLock) => Ok(Box::new(NoLock)),
+            (answer, _) => answer,
+        }
     }
 }
+
+/// A lock that somebody else holds.
+#[derive(Debug)]
+struct NoLock;
+
+impl DiskLock for NoLock {}
 
 #[derive(Debug)]
 struct LyingFile {
     file: Arc<dyn DiskFile>,
     lie: Lie,
     later: SyncSender<Later>,
+    was_full: Arc<AtomicBool>,
 }
 
 impl LyingFile {
@@ -109,7 +126,9 @@ impl DiskFile for LyingFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         match self.lie {
-            Lie::NoSync | Lie::LateSync => self.file.write_at(bytes, offset),
+            Lie::NoSync | Lie::LateSync | Lie::NoLock | Lie::StaysFull => {
+                self.file.write_at(bytes, offset)
+            }
             Lie::LateWrite => {
                 let file = Arc::clone(&self.file);
                 self.promise(Later::Write(file, bytes.to_vec(), offset))?;
@@ -124,11 +143,19 @@ impl DiskFile for LyingFile {
             Lie::NoSync | Lie::LateWrite => Ok(()),
             Lie::LateSync => self.promise(Later::Sync(Arc::clone(&self.file))),
             Lie::Deaf => self.file.sync_data().or(Ok(())),
+            Lie::NoLock | Lie::StaysFull => self.file.sync_data(),
         }
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
-        self.file.allocate(bytes)
+        if self.lie == Lie::StaysFull && self.was_full.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let done = self.file.allocate(bytes);
+        if done.is_err() {
+            self.was_full.store(true, Ordering::Relaxed);
+        }
+        done
     }
 
     fn size(&self) -> io::Result<u64> {

@@ -57,6 +57,10 @@ pub(crate) enum Lie {
     LateWrite,
     /// Errors of writes and syncs are not passed on.
     Deaf,
+    /// Whoever asks for the lock gets it.
+    NoLock,
+    /// Once full, it says that it is full for ever.
+    StaysFull,
 }
 
 impl Order {

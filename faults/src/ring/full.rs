@@ -12,11 +12,11 @@ use refrain_core::Position;
 use refrain_journal::JournalReader;
 
 use super::{Patient, Ring, acknowledgements, block_on};
-use crate::findings::{Findings, Trial};
+use crate::findings::{Control, Findings, Trial};
 use crate::history::Violation;
 use crate::image::Mounted;
 use crate::line::Line;
-use crate::order::{Door, Order};
+use crate::order::{Door, Lie, Order};
 use crate::process::{Worker, Wrap};
 use crate::work::{chain, stream_name};
 
@@ -28,6 +28,8 @@ const DISK_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How long the journal may take to notice, and to go on.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const CONTROL_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
     let disk = Mounted::tmpfs(&ring.scratch.join("full"), DISK_BYTES)?;
@@ -45,7 +47,7 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
     let mut worker = Worker::start(&order, &Wrap::default())?;
     let mut trial = Trial::new("disk full, and room again");
     for _ in 0..CYCLES {
-        trial.run(cycle(&worker, &order, disk.place())?);
+        trial.run(cycle(&worker, &order, disk.place(), PATIENCE)?);
     }
     worker.end();
     let (lines, _) = worker.finish(PATIENCE)?;
@@ -58,18 +60,37 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
     trial.count("rejected as full", rejections(&lines) as u64);
     Ok(Findings {
         trials: vec![trial],
-        ..Findings::default()
+        controls: vec![stays_full(&order, disk.place())?],
+        not_run: Vec::new(),
     })
 }
 
-fn cycle(worker: &Worker, order: &Order, place: &Path) -> Result<Result<(), Violation>, String> {
-    if !acknowledges(worker) {
+/// A disk that says it is full for ever: then the journal cannot go on, and the check must see it.
+fn stays_full(order: &Order, place: &Path) -> Result<Control, String> {
+    let mut control = Control::new("disk full, and never room again");
+    let order = Order {
+        dir: place.join("stays-full"),
+        lie: Some(Lie::StaysFull),
+        ..order.clone()
+    };
+    let worker = Worker::start(&order, &Wrap::default())?;
+    control.run(&cycle(&worker, &order, place, CONTROL_PATIENCE)?);
+    Ok(control.must(100))
+}
+
+fn cycle(
+    worker: &Worker,
+    order: &Order,
+    place: &Path,
+    patience: Duration,
+) -> Result<Result<(), Violation>, String> {
+    if !acknowledges(worker, patience) {
         return Ok(Err(Violation("it took nothing when there was room".into())));
     }
     let filler = place.join("filler");
     fill(&filler).map_err(|error| format!("{}: {error}", filler.display()))?;
     let before = worker.line_count();
-    let is_full = worker.wait_until(PATIENCE, |lines| rejections(&lines[before..]) > 0);
+    let is_full = worker.wait_until(patience, |lines| rejections(&lines[before..]) > 0);
     let read = read_all(order);
     std::fs::remove_file(&filler).map_err(|error| error.to_string())?;
     if !is_full {
@@ -79,7 +100,7 @@ fn cycle(worker: &Worker, order: &Order, place: &Path) -> Result<Result<(), Viol
         let what = format!("it could not be read while the disk was full: {reason}");
         return Ok(Err(Violation(what)));
     }
-    if !acknowledges(worker) {
+    if !acknowledges(worker, patience) {
         return Ok(Err(Violation(
             "it did not go on when there was room again".into(),
         )));
@@ -88,9 +109,9 @@ fn cycle(worker: &Worker, order: &Order, place: &Path) -> Result<Result<(), Viol
 }
 
 /// Whether something more is acknowledged soon.
-fn acknowledges(worker: &Worker) -> bool {
+fn acknowledges(worker: &Worker, patience: Duration) -> bool {
     let before = worker.line_count();
-    worker.wait_until(PATIENCE, |lines| acknowledgements(&lines[before..]) > 0)
+    worker.wait_until(patience, |lines| acknowledgements(&lines[before..]) > 0)
 }
 
 fn rejections(lines: &[Line]) -> usize {

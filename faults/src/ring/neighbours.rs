@@ -7,10 +7,10 @@ use rustix::process::Signal;
 use super::kills::OPENING;
 use super::{Patient, Ring, acknowledgements};
 use crate::clock::Clock;
-use crate::findings::{Findings, Trial};
+use crate::findings::{Control, Findings, Trial};
 use crate::history::Violation;
 use crate::line::Line;
-use crate::order::{Door, Order};
+use crate::order::{Door, Lie, Order};
 use crate::process::{Worker, Wrap};
 
 /// Second processes of a round; every other one meets a first one that is stopped.
@@ -47,8 +47,27 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
     trial.count("acknowledged", patient.history.acknowledged);
     Ok(Findings {
         trials: vec![trial],
-        ..Findings::default()
+        controls: vec![unlocked(ring)?],
+        not_run: Vec::new(),
     })
+}
+
+/// A second one that gets the lock although the first one holds it.
+fn unlocked(ring: &Ring) -> Result<Control, String> {
+    let mut control = Control::new("a second process, and a lock that holds nobody");
+    let patient = Patient::new(&ring.scratch.join("unlocked"));
+    let order = Order {
+        appends: 10,
+        ..Order::draw(patient.dir(), Door::Journal, &mut ring.chance("unlocked"))
+    };
+    let first = Worker::start(&order, &Wrap::default())?;
+    first.wait_until(OPENING, |lines| acknowledgements(lines) > 0);
+    let order = Order {
+        lie: Some(Lie::NoLock),
+        ..order
+    };
+    control.run(&second_refuses(&order)?);
+    Ok(control.must(100))
 }
 
 fn second_refuses(order: &Order) -> Result<Result<(), Violation>, String> {

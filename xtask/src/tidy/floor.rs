@@ -21,7 +21,7 @@ enum Uses {
     Anything,
 }
 
-const FLOORS: [Floor; 10] = [
+const FLOORS: &[Floor] = &[
     floor("refrain-core", &[]),
     floor("refrain-journal", &["refrain-core"]),
     floor("refrain-http", &["refrain-core"]),
