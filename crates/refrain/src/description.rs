@@ -91,6 +91,7 @@ pub(crate) struct Description<P> {
     pub(crate) initial: P,
     pub(crate) remember: Remember,
     pub(crate) inbox_max: usize,
+    pub(crate) inbox_bytes_max: u32,
     pub(crate) retention: RetentionPolicy,
     pub(crate) leads: Vec<Lead>,
 }
@@ -118,6 +119,7 @@ where
             initial,
             remember,
             inbox_max,
+            inbox_bytes_max,
             retention: policy,
             leads,
         } = *self;
@@ -128,10 +130,12 @@ where
         let channels = check_channels::<P>(&name, &leads)?;
         let (work_sender, work) = mpsc::channel(inbox_max);
         let (control_sender, control) = mpsc::channel(CONTROL_MAX);
+        let room = Arc::new(Semaphore::new(inbox_bytes_max as usize));
         let inlets = Inlets {
             work,
             control,
             control_sender: control_sender.clone(),
+            room: room.clone(),
         };
         let (stage_teller, stage) = StageTeller::new();
         let progress = Arc::new(Progress::new(name.clone(), &around.signals));
@@ -143,6 +147,8 @@ where
             work: work_sender,
             batches: Arc::new(Semaphore::new(inbox_max)),
             batch_max: inbox_max.min(BATCH_MAX),
+            room,
+            room_max: inbox_bytes_max,
             control: control_sender,
             progress: progress.clone(),
             retention: weak.clone(),

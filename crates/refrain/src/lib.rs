@@ -141,6 +141,7 @@ mod signal;
 mod snapshot_policy;
 mod stage;
 mod state_digest;
+mod weight;
 
 pub use builder::{Builder, ProcessorBuilder};
 pub use error::{BuildError, QueryError, StartError};

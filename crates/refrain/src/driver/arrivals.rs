@@ -85,7 +85,7 @@ where
         }
         if looked.is_drained {
             self.is_draining = true;
-            self.parts.inlets.work.close();
+            self.parts.inlets.close();
         }
         let Arrivals {
             reports, unhandled, ..

@@ -80,6 +80,8 @@ struct Driver<P: Processor> {
     arrivals: Arrivals<P>,
     /// Taken from the inbox and not handled yet, because appends must catch up first.
     taken: VecDeque<Taken<P>>,
+    /// The room of messages that were handled, in bytes, to be given back.
+    room_back: usize,
     couriers: Couriers,
     snapshots: Snapshotting,
     tasks: JoinSet<()>,
@@ -163,6 +165,7 @@ where
             recalls: Recalls::new(),
             arrivals: Arrivals::new(parts.drain.clone()),
             taken: VecDeque::new(),
+            room_back: 0,
             couriers: Couriers::default(),
             tasks: JoinSet::new(),
             chance: SmallRng::from_rng(&mut rand::rng()),
@@ -257,7 +260,7 @@ impl<P: Processor> Drop for Driver<P> {
     /// Tells everybody who still waits, in whatever way the driver ended.
     fn drop(&mut self) {
         self.parts.stage.end(Ending::Dropped);
-        self.parts.inlets.work.close();
+        self.parts.inlets.close();
         let reason = self.parts.stage.reason();
         let processor = self.parts.settings.name.clone();
         let at = self.engine.durable();

@@ -23,6 +23,7 @@ pub(super) struct TakenMessage<P: Processor> {
     id: MessageId,
     message: P::Message,
     waiting: Option<Waiting<P>>,
+    room: u32,
 }
 
 /// What is left of a batch. Its messages stay where their sender put them until each is handled.
@@ -31,6 +32,7 @@ pub(super) struct TakenBatch<P: Processor> {
     group: Option<u64>,
     /// The place of the next message in the batch.
     place: usize,
+    room: u32,
 }
 
 impl<P: Processor> Taken<P> {
@@ -60,6 +62,8 @@ impl<P: Processor> Iterator for TakenBatch<P> {
             id,
             message,
             waiting,
+            // That of the batch is given back with its last message.
+            room: 0,
         })
     }
 }
@@ -70,15 +74,22 @@ where
 {
     pub(super) fn take(&mut self, work: Work<P>) {
         let taken = match work {
-            Work::Message { id, message, reply } => Taken::Message(TakenMessage {
+            Work::Message {
+                id,
+                message,
+                reply,
+                room,
+            } => Taken::Message(TakenMessage {
                 id,
                 message,
                 waiting: reply.map(Waiting::One),
+                room,
             }),
             Work::Batch {
                 messages,
                 reply,
                 place,
+                room,
             } => {
                 drop(place);
                 let count = messages.len();
@@ -86,6 +97,7 @@ where
                     messages: messages.into_iter(),
                     group: reply.map(|reply| self.callers.group(count, reply)),
                     place: 0,
+                    room,
                 })
             }
             Work::Look(look) => Taken::Look(look),
@@ -95,6 +107,14 @@ where
 
     /// Handles what was taken from the inbox, as far as the next append has room.
     pub(super) fn handle_taken(&mut self) {
+        self.handle_some();
+        if self.room_back > 0 {
+            let room = std::mem::take(&mut self.room_back);
+            self.parts.inlets.room.add_permits(room);
+        }
+    }
+
+    fn handle_some(&mut self) {
         let now = self.parts.clock.now();
         while self.has_room() && self.engine.spoiled().is_none() {
             let message = match self.taken.front_mut() {
@@ -111,8 +131,11 @@ where
                         let ticket = self.callers.looked(tell);
                         Input::Looked { ticket }
                     }
-                    // Used up.
-                    Some(Taken::Batch(_)) | None => continue,
+                    Some(Taken::Batch(used_up)) => {
+                        self.room_back += used_up.room as usize;
+                        continue;
+                    }
+                    None => continue,
                 },
             };
             let seed = self.chance.next_u64();
@@ -125,7 +148,9 @@ where
             id,
             message,
             waiting,
+            room,
         } = message;
+        self.room_back += room as usize;
         let ticket = waiting.map(|waiting| self.callers.asked(&id, waiting));
         Input::Message {
             id,
