@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shutdown::{Cut, shut_down};
+use crate::power::{Armed, Cut};
 
 /// A mounted file system.
 #[derive(Debug)]
@@ -61,12 +61,12 @@ impl Mounted {
         &self.place
     }
 
-    /// Cuts the power. Nothing reaches the medium any more, until [`Mounted::power_on`].
+    /// Gets ready for a power cut. After it nothing reaches the medium, until [`Mounted::power_on`].
     ///
     /// # Errors
-    /// When the kernel refuses.
-    pub(crate) fn cut(&self, cut: Cut) -> Result<(), String> {
-        shut_down(&self.place, cut).map_err(|error| format!("the power cut: {error}"))
+    /// As [`Armed::at`].
+    pub(crate) fn arm(&self, cut: Cut) -> Result<Armed, String> {
+        Armed::at(&self.place, cut)
     }
 
     /// Mounts again what is on the medium. Nobody may use the file system any more.

@@ -20,13 +20,13 @@ mod line;
 mod lying_disk;
 mod order;
 mod payload;
+mod power;
 mod process;
 mod reopening;
 mod ring;
 mod run;
 mod runtime_work;
 mod shelter;
-mod shutdown;
 mod strace;
 mod work;
 

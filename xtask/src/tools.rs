@@ -12,7 +12,8 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 5] = [
+const TOOLS: [Tool; 6] = [
+    tool("perl", "perl-base"),
     tool("strace", "strace"),
     tool("mkfs.ext4", "e2fsprogs"),
     tool("mount", "mount"),
@@ -144,7 +145,10 @@ mod tests {
     #[test]
     fn packages_are_named_once() {
         let all: Vec<&Tool> = TOOLS.iter().collect();
-        assert_eq!(packages(&all), "e2fsprogs mount strace util-linux");
+        assert_eq!(
+            packages(&all),
+            "e2fsprogs mount perl-base strace util-linux"
+        );
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::history::Violation;
 use crate::image::Mounted;
 use crate::line::Line;
 use crate::order::{Door, Lie, Order};
+use crate::power::Cut;
 use crate::process::{Worker, Wrap};
-use crate::shutdown::Cut;
 
 /// Cuts of a round, of the journal alone and below the runtime.
 const CUTS: u64 = 100;
@@ -87,8 +87,9 @@ fn cut_once(disk: &Mounted, order: &Order, chance: &mut Chance) -> Result<Vec<Li
 }
 
 fn cut_now(disk: &Mounted, worker: Worker, cut: Cut) -> Result<Vec<Line>, String> {
+    let armed = disk.arm(cut)?;
     let before = worker.line_count();
-    disk.cut(cut)?;
+    armed.cut()?;
     let lines = worker.kill()?;
     disk.power_on()?;
     Ok(until_cut(lines, before))

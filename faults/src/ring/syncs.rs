@@ -9,7 +9,7 @@ use crate::findings::{Control, Findings, Trial};
 use crate::history::Violation;
 use crate::image::Mounted;
 use crate::order::Lie;
-use crate::shutdown::Cut;
+use crate::power::Cut;
 use crate::strace::Fault;
 
 /// Room for the small workload's journals.
@@ -36,7 +36,7 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
             if !disturbed.was_hit {
                 break;
             }
-            disk.cut(Cut::LogLost)?;
+            disk.arm(Cut::LogLost)?.cut()?;
             disk.power_on()?;
             trial.count("acknowledged", acknowledgements(&disturbed.lines) as u64);
             let came = bench.judge(&disturbed);
@@ -57,7 +57,7 @@ fn deaf(bench: &Bench, disk: &Mounted) -> Result<Control, String> {
         let mut patient = Patient::new(&disk.place().join(format!("deaf-{number}")));
         let order = bench.prepare("deaf", Some(Lie::Deaf))?;
         let lines = bench.disturb_all(&order, "fdatasync,fsync", EIO)?;
-        disk.cut(Cut::LogLost)?;
+        disk.arm(Cut::LogLost)?.cut()?;
         disk.power_on()?;
         let came: Result<(), Violation> = patient.take(&lines).and_then(|()| patient.check(&order));
         control.run(&came);
