@@ -20,6 +20,7 @@ use crate::error::BuildError;
 use crate::handle::{BATCH_MAX, Handle, Shared};
 use crate::lead::{Lead, check_channels, outlets};
 use crate::progress::Progress;
+use crate::queue::queue;
 use crate::recover::Source;
 use crate::retention::{Retains, Retention, RetentionPolicy};
 use crate::runtime::{Member, Registry};
@@ -128,7 +129,7 @@ where
             return Err(BuildError::RetentionWithoutSnapshots { processor: name });
         }
         let channels = check_channels::<P>(&name, &leads)?;
-        let (work_sender, work) = mpsc::channel(inbox_max);
+        let (work_sender, work) = queue(inbox_max);
         let (control_sender, control) = mpsc::channel(CONTROL_MAX);
         let room = Arc::new(Semaphore::new(inbox_bytes_max as usize));
         let inlets = Inlets {

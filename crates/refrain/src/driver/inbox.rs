@@ -12,6 +12,7 @@ use refrain_core::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::error::QueryError;
+use crate::queue::Receiver;
 
 /// What a message came to.
 pub(crate) type Told<P> = Result<<P as Processor>::Answer, AskError<<P as Processor>::Rejection>>;
@@ -85,7 +86,7 @@ pub(crate) struct Ended {
 
 /// The receiving ends of a processor's queues.
 pub(crate) struct Inlets<P: Processor> {
-    pub(crate) work: mpsc::Receiver<Work<P>>,
+    pub(crate) work: Receiver<Work<P>>,
     pub(crate) control: mpsc::Receiver<Control<P>>,
     /// For the driver's own tasks.
     pub(crate) control_sender: mpsc::Sender<Control<P>>,

@@ -8,11 +8,11 @@ use std::sync::{Arc, Weak};
 use refrain_core::port::BoxFuture;
 use refrain_core::port::asks::Asks;
 use refrain_core::{AskError, MessageId, Name, Processor};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError, mpsc, oneshot, watch};
 
 use crate::driver::{Control, Told, Work};
 use crate::progress::{Progress, RecoveryStatus};
+use crate::queue::{SendError, Sender};
 use crate::retention::{RetainError, Retained, Retains, retain};
 use crate::stage::Stage;
 use crate::weight::weight;
@@ -64,7 +64,7 @@ pub struct Handle<P: Processor> {
 
 pub(crate) struct Shared<P: Processor> {
     pub(crate) name: Name,
-    pub(crate) work: mpsc::Sender<Work<P>>,
+    pub(crate) work: Sender<Work<P>>,
     /// The places that messages of batches have in the inbox.
     pub(crate) batches: Arc<Semaphore>,
     /// The most messages that are sent together; never more than there are places.
@@ -229,8 +229,8 @@ impl<P: Processor> Handle<P> {
         };
         let place = match self.shared.work.try_reserve() {
             Ok(place) => place,
-            Err(TrySendError::Full(())) => return Err(overloaded()),
-            Err(TrySendError::Closed(())) => return Err(self.not_running()),
+            Err(SendError::Full) => return Err(overloaded()),
+            Err(SendError::Closed) => return Err(self.not_running()),
         };
         let room = kept(taken);
         place.send(Work::Message {
