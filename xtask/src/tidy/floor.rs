@@ -27,7 +27,11 @@ const FLOORS: &[Floor] = &[
     floor("refrain-http", &["refrain-core"]),
     floor("refrain-testkit", &["refrain-core"]),
     floor("refrain", &["refrain-core", "refrain-journal"]),
-    floor("refrain-cli", &["refrain-core", "refrain-journal"]),
+    floor("refrain-backup", &["refrain-core", "refrain-journal"]),
+    floor(
+        "refrain-cli",
+        &["refrain-backup", "refrain-core", "refrain-journal"],
+    ),
     floor("orders", &["refrain", "refrain-http"]),
     tool("bench"),
     tool("faults"),
