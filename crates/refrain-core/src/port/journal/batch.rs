@@ -107,7 +107,7 @@ impl Batch {
 
     /// Where each entry ends in [`Batch::bytes`].
     pub fn ends(&self) -> impl ExactSizeIterator<Item = u32> {
-        (1..=self.entries).map(|count| self.end(count))
+        (0..self.entries).map(|before| self.end(before + 1))
     }
 
     /// The entries in order.
