@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
+mod backup;
 mod guide;
 mod look;
+mod repair;
 mod support;
 mod verify;

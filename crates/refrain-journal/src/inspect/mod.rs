@@ -10,6 +10,8 @@ mod frames;
 mod history;
 mod indexes;
 mod marks;
+mod rebuild;
+mod repair;
 mod report;
 mod run;
 mod snapshots;
@@ -25,6 +27,8 @@ use crate::error::OpenError;
 use crate::storage::{Disk, FileSystem};
 
 pub use finding::{Finding, FindingKind, Severity};
+pub use rebuild::{Rebuild, RebuiltFile};
+pub use repair::{Repair, RepairAction, RepairStep, repair_plan};
 pub use report::{EndSeen, FileRole, FileSeen, Inspection, MarkSeen};
 pub use streams::StreamSeen;
 
