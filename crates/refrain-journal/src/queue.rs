@@ -4,19 +4,24 @@
 //! or being written. What is rejected here has left nothing behind. Whoever was taken by the writer
 //! is told by the writer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use refrain_core::port::journal::{AppendError, Batch, RejectReason};
 use refrain_core::{Name, Position};
 
-use crate::completion::{Acknowledged, Cell, Failure, Submitted};
+use crate::completion::{Failure, Flush, Submitted};
 use crate::format::record::{DECLARATION_BYTES_MAX, Declaration};
-use crate::names::{Names, STREAMS_MAX};
+use crate::names::{Looked, Names, STREAMS_MAX};
 use crate::options::Settings;
-use crate::pending::{Birth, Pending, Work, entry_bytes};
+use crate::pending::{Gathered, Pending, Records, Work, entry_bytes, founded};
 use crate::planted;
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, give_way_until};
+
+/// How often a writer that has nothing to do gives way to other threads before it goes to sleep:
+/// some 15 microseconds, about as long as a lone caller takes from its answer to its next append.
+const LOOK_OUT_TURNS: u32 = 30;
 
 /// The way from callers to the writer.
 #[derive(Debug)]
@@ -26,7 +31,8 @@ pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     /// Rung when the writer waits and there is something to do.
     bell: Condvar,
-    acknowledged: Arc<Acknowledged>,
+    /// Set while the writer looks out and there is something to do.
+    called: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -42,20 +48,12 @@ struct Waiting {
     status: Status,
     /// The position that the next append to each stream must name.
     next: Vec<u64>,
-    pendings: Vec<Pending>,
-    bytes: usize,
+    gathered: Gathered,
+    /// How often a stream was taken back, as in [`Names`].
+    removals: u64,
     /// The segment below which nothing is needed any more, until the writer took notice.
     retire: Option<u64>,
-    /// The last ticket that was given out.
-    ticket: u64,
     writer: WriterState,
-}
-
-impl Waiting {
-    fn next_ticket(&mut self) -> u64 {
-        self.ticket += 1;
-        self.ticket
-    }
 }
 
 /// Whether appends are taken.
@@ -70,6 +68,8 @@ enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WriterState {
     Busy,
+    /// Does not wait yet, but looks whether it is called.
+    LooksOut,
     Waits,
 }
 
@@ -86,6 +86,13 @@ pub(crate) enum Call {
     End,
 }
 
+/// What a caller did before it took the lock.
+#[derive(Debug)]
+struct Prepared {
+    looked: Option<Looked>,
+    records: Records,
+}
+
 impl Queue {
     /// A queue for streams whose next positions are `next`.
     pub(crate) fn new(settings: &Settings, names: Arc<Names>, next: Vec<u64>) -> Queue {
@@ -100,14 +107,13 @@ impl Queue {
             waiting: Mutex::new(Waiting {
                 status: Status::Open,
                 next,
-                pendings: Vec::new(),
-                bytes: 0,
+                gathered: Gathered::default(),
+                removals: 0,
                 retire: None,
-                ticket: 0,
                 writer: WriterState::Busy,
             }),
             bell: Condvar::new(),
-            acknowledged: Arc::default(),
+            called: AtomicBool::new(false),
         }
     }
 
@@ -115,23 +121,48 @@ impl Queue {
         self.limits.entry_bytes_max
     }
 
-    pub(crate) fn acknowledged(&self) -> &Acknowledged {
-        &self.acknowledged
-    }
-
     /// Submits an append, or says why it certainly does not happen.
     pub(crate) fn append(
         &self,
         name: &Name,
         at: Position,
-        batch: Batch,
+        batch: &Batch,
     ) -> Result<Submitted, AppendError> {
-        if let Err(reason) = self.check_size(&batch) {
+        if let Err(reason) = self.check_size(batch) {
             return Err(rejected(name, at, reason));
         }
-        let cell = Arc::new(Cell::default());
+        let prepared = self.prepare(name, at, batch);
+        self.submit(name, at, batch, prepared)
+    }
+
+    /// Encodes the batch, if the stream has a number already. Needs no lock.
+    fn prepare(&self, name: &Name, at: Position, batch: &Batch) -> Prepared {
+        let mut records = Records::new();
+        let looked = self.names.look(name);
+        if let Some(looked) = looked {
+            records.add_entries(looked.stream, at, batch);
+        }
+        Prepared { looked, records }
+    }
+
+    fn submit(
+        &self,
+        name: &Name,
+        at: Position,
+        batch: &Batch,
+        prepared: Prepared,
+    ) -> Result<Submitted, AppendError> {
+        let Prepared {
+            looked,
+            mut records,
+        } = prepared;
         let mut waiting = self.lock();
-        let found = self.names.find(name);
+        // A number that was taken back may stand for another stream by now.
+        let known = looked.filter(|looked| looked.removals == waiting.removals);
+        let found = match known {
+            Some(known) => Some(known.stream),
+            None => self.names.find(name),
+        };
         let next = found.map_or(1, |stream| waiting.next[stream as usize]);
         if let Err(reason) = self.check_room(&waiting, batch.byte_len()) {
             return Err(rejected(name, at, reason));
@@ -143,33 +174,33 @@ impl Queue {
                 next: Position::new(next).expect("next positions start at 1"),
             });
         }
-        let (stream, birth) = match found {
-            Some(stream) => (stream, Birth::Known),
+        let entries = u32::try_from(batch.len()).expect("sizes are checked");
+        let (stream, work) = match found {
+            Some(stream) => (stream, Work::Append(entries)),
             None => {
                 let stream = self.add_stream(&mut waiting, name, at)?;
-                (stream, Birth::New(name.clone()))
+                (stream, Work::Found(entries, name.clone()))
             }
         };
-        let after = next + batch.len() as u64;
+        if known.is_none() {
+            records.clear();
+            if let Work::Found(_, name) = &work {
+                records.add_declaration(&founded(stream, at, name));
+            }
+            records.add_entries(stream, at, batch);
+        }
+        let after = next + u64::from(entries);
         waiting.next[stream as usize] = after;
-        let work = Work::Append { batch, birth };
         let last = Position::new(after - 1).expect("the batch has an entry");
-        let ticket = waiting.next_ticket();
-        let pending = Pending {
-            stream,
-            at,
-            work,
-            ticket,
-            cell: Arc::clone(&cell),
-        };
-        self.push(waiting, pending);
+        let place = waiting.gathered.push(stream, at, work, records.bytes());
+        let flush = Arc::clone(waiting.gathered.flush());
+        self.ring(waiting);
         Ok(Submitted {
             stream: name.clone(),
             at,
             last,
-            cell,
-            acknowledged: Arc::clone(&self.acknowledged),
-            ticket,
+            flush,
+            place,
         })
     }
 
@@ -199,24 +230,18 @@ impl Queue {
             first: wanted,
             next,
         };
-        let cell = Arc::new(Cell::default());
-        let work = Work::Forget(declaration);
-        let ticket = waiting.next_ticket();
-        let pending = Pending {
-            stream,
-            at: below,
-            work,
-            ticket,
-            cell: Arc::clone(&cell),
-        };
-        self.push(waiting, pending);
+        let mut records = Records::new();
+        records.add_declaration(&declaration);
+        let work = Work::Forget(Box::new(declaration));
+        let place = waiting.gathered.push(stream, below, work, records.bytes());
+        let flush = Arc::clone(waiting.gathered.flush());
+        self.ring(waiting);
         Ok(Some(Submitted {
             stream: name.clone(),
             at: below,
             last: below,
-            cell,
-            acknowledged: Arc::clone(&self.acknowledged),
-            ticket,
+            flush,
+            place,
         }))
     }
 
@@ -246,9 +271,10 @@ impl Queue {
             Status::Stopped(reason) => return Err(RejectReason::Stopped(reason.clone())),
             Status::Closed => return Err(RejectReason::Closed),
         }
-        let is_first = waiting.pendings.is_empty();
-        let fits = waiting.pendings.len() < self.limits.appends_max
-            && waiting.bytes + bytes <= self.limits.bytes_max;
+        let gathered = &waiting.gathered;
+        let is_first = gathered.is_empty();
+        let fits = gathered.pendings().len() < self.limits.appends_max
+            && gathered.record_bytes() + bytes <= self.limits.bytes_max;
         if is_first || fits || planted::is("queue-unbounded") {
             return Ok(());
         }
@@ -272,40 +298,45 @@ impl Queue {
         Ok(stream)
     }
 
-    fn push(&self, mut waiting: MutexGuard<'_, Waiting>, pending: Pending) {
-        waiting.bytes += pending.record_bytes();
-        waiting.pendings.push(pending);
-        self.ring(waiting);
-    }
-
     /// Calls the writer if it waits, after letting go of the lock it needs.
     fn ring(&self, mut waiting: MutexGuard<'_, Waiting>) {
         let state = std::mem::replace(&mut waiting.writer, WriterState::Busy);
         drop(waiting);
-        if state == WriterState::Waits && !planted::is("writer-not-rung") {
-            self.bell.notify_one();
+        match state {
+            WriterState::Busy => {}
+            WriterState::LooksOut => self.called.store(true, Ordering::Release),
+            WriterState::Waits if planted::is("writer-not-rung") => {}
+            WriterState::Waits => self.bell.notify_one(),
         }
     }
 
     /// Takes everything that waits into `taken`, which is empty. Waits for something to come, but
     /// no longer than `patience`.
-    pub(crate) fn take(&self, taken: &mut Vec<Pending>, patience: Option<Duration>) -> Call {
+    pub(crate) fn take(&self, taken: &mut Gathered, patience: Option<Duration>) -> Call {
         assert!(taken.is_empty(), "the batch before is done");
         let mut waiting = self.lock();
+        let mut has_looked = false;
         loop {
             if let Some(segment) = waiting.retire.take() {
                 waiting.writer = WriterState::Busy;
                 return Call::Retire(segment);
             }
-            if !waiting.pendings.is_empty() {
-                std::mem::swap(taken, &mut waiting.pendings);
-                waiting.bytes = 0;
+            if !waiting.gathered.is_empty() {
+                std::mem::swap(taken, &mut waiting.gathered);
                 waiting.writer = WriterState::Busy;
                 return Call::Write;
             }
             match waiting.status {
                 Status::Closed | Status::Stopped(_) => return Call::End,
                 Status::Open | Status::Full => {}
+            }
+            if !has_looked {
+                has_looked = true;
+                waiting.writer = WriterState::LooksOut;
+                drop(waiting);
+                self.look_out();
+                waiting = self.lock();
+                continue;
             }
             waiting.writer = WriterState::Waits;
             let Some(patience) = patience else {
@@ -326,6 +357,14 @@ impl Queue {
         }
     }
 
+    /// Waits a moment for a call without going to sleep: waking a thread that sleeps costs the caller
+    /// a system call and the writer the time to wake up. A call that comes too late to be seen here
+    /// only ends the next look-out early.
+    fn look_out(&self) {
+        give_way_until(LOOK_OUT_TURNS, || self.called.load(Ordering::Acquire));
+        self.called.store(false, Ordering::Relaxed);
+    }
+
     /// Asks the writer to let go of the segments below `segment`.
     pub(crate) fn retire(&self, segment: u64) {
         let mut waiting = self.lock();
@@ -342,9 +381,9 @@ impl Queue {
         self.ring(waiting);
     }
 
-    /// Takes no more until opened again: `taken` and everything that waits have an unknown
-    /// outcome.
-    pub(crate) fn stop(&self, taken: &mut Vec<Pending>, reason: &str) {
+    /// Takes no more until opened again: what is left of `taken` and everything that waits have an
+    /// unknown outcome.
+    pub(crate) fn stop(&self, taken: Option<&Flush>, reason: &str) {
         let mut waiting = self.lock();
         if !matches!(waiting.status, Status::Stopped(_)) {
             tracing::error!(
@@ -353,55 +392,55 @@ impl Queue {
             );
             waiting.status = Status::Stopped(reason.to_owned());
         }
-        let rest = std::mem::take(&mut waiting.pendings);
+        let rest = std::mem::take(&mut waiting.gathered);
         self.ring(waiting);
         if planted::is("stopped-without-telling") {
             return;
         }
-        for pending in taken.drain(..).chain(rest) {
-            pending.cell.fail(Failure::Unknown(reason.to_owned()));
+        for flush in taken.into_iter().chain([rest.flush().as_ref()]) {
+            flush.fail(Failure::Unknown(reason.to_owned()));
         }
     }
 
-    /// Takes no more until [`Queue::resume`]: there is no room for `taken`, nor for what waits.
-    pub(crate) fn reject_full(&self, taken: &mut Vec<Pending>) {
+    /// Takes no more until [`Queue::resume`]: there is no room for `taken` from place `from` on, nor
+    /// for what waits.
+    pub(crate) fn reject_full(&self, taken: &Gathered, from: usize) {
         let mut waiting = self.lock();
         if waiting.status == Status::Open {
             waiting.status = Status::Full;
         }
-        let rest = std::mem::take(&mut waiting.pendings);
-        waiting.bytes = 0;
-        taken.extend(rest);
-        for pending in taken.iter().rev() {
+        let rest = std::mem::take(&mut waiting.gathered);
+        let submitted = taken.pendings()[from..].iter().chain(rest.pendings());
+        for pending in submitted.rev() {
             if !planted::is("rejected-keeps-its-position") {
                 self.take_back(&mut waiting, pending);
             }
         }
         drop(waiting);
-        for pending in taken.drain(..) {
-            pending.cell.fail(Failure::Rejected(RejectReason::Full));
+        for flush in [taken.flush(), rest.flush()] {
+            flush.fail(Failure::Rejected(RejectReason::Full));
         }
     }
 
     /// Undoes what a submission changed, the latest first.
     fn take_back(&self, waiting: &mut Waiting, pending: &Pending) {
         let stream = pending.stream as usize;
-        match &pending.work {
-            Work::Append { batch, birth } => {
-                let before = waiting.next[stream] - batch.len() as u64;
-                assert_eq!(before, pending.at.get(), "appends are taken back in order");
-                waiting.next[stream] = before;
-                if let Birth::New(name) = birth {
-                    assert_eq!(
-                        stream + 1,
-                        waiting.next.len(),
-                        "streams are taken back in order"
-                    );
-                    waiting.next.pop();
-                    self.names.remove(name);
-                }
-            }
-            Work::Forget(_) => {}
+        let entries = match &pending.work {
+            Work::Append(entries) | Work::Found(entries, _) => u64::from(*entries),
+            Work::Forget(_) => return,
+        };
+        let before = waiting.next[stream] - entries;
+        assert_eq!(before, pending.at.get(), "appends are taken back in order");
+        waiting.next[stream] = before;
+        if let Work::Found(_, name) = &pending.work {
+            assert_eq!(
+                stream + 1,
+                waiting.next.len(),
+                "streams are taken back in order"
+            );
+            waiting.next.pop();
+            self.names.remove(name);
+            waiting.removals += 1;
         }
     }
 
@@ -435,3 +474,6 @@ fn rejected(stream: &Name, at: Position, reason: RejectReason) -> AppendError {
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

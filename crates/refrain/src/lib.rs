@@ -133,6 +133,7 @@ mod lead;
 mod never;
 mod processor_destination;
 mod progress;
+mod queue;
 mod recover;
 mod relay;
 mod retention;

@@ -21,14 +21,20 @@ enum Uses {
     Anything,
 }
 
-const FLOORS: [Floor; 9] = [
+const FLOORS: &[Floor] = &[
     floor("refrain-core", &[]),
     floor("refrain-journal", &["refrain-core"]),
     floor("refrain-http", &["refrain-core"]),
     floor("refrain-testkit", &["refrain-core"]),
     floor("refrain", &["refrain-core", "refrain-journal"]),
+    floor("refrain-backup", &["refrain-core", "refrain-journal"]),
+    floor(
+        "refrain-cli",
+        &["refrain-backup", "refrain-core", "refrain-journal"],
+    ),
     floor("orders", &["refrain", "refrain-http"]),
     tool("bench"),
+    tool("faults"),
     tool("sim"),
     tool("xtask"),
 ];

@@ -4,6 +4,7 @@
 //! that their channel has not settled; for identities from outside a window by count and age. All of
 //! it follows from the entries, so that a replay and a snapshot give the same memory.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
@@ -193,8 +194,10 @@ impl Inbox {
                 break;
             }
             // Handled again after it was forgotten under a shorter memory: the later one stays.
-            if self.outside.get(&oldest.fingerprint) == Some(&oldest.position) {
-                self.outside.remove(&oldest.fingerprint);
+            if let Entry::Occupied(latest) = self.outside.entry(oldest.fingerprint)
+                && *latest.get() == oldest.position
+            {
+                latest.remove();
             }
             self.order.pop_front();
         }
