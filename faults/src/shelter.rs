@@ -1,8 +1,8 @@
 //! Where the ring runs: in namespaces of its own, so that nothing of it outlives it.
 //!
-//! As root it starts itself again below `unshare`, with mounts and processes of its own. When that one
-//! ends, even by a kill, the kernel ends every process in it and takes every mount and loop device
-//! away. Without root, or where the machine's sandbox forbids it, the faults that need it do not run,
+//! As root it starts itself again below `unshare`, with mounts and processes of its own. When either of
+//! the two ends, even by a kill, the kernel ends every process in there and takes every mount and loop
+//! device away. Without root, or where the machine's sandbox forbids it, the faults that need it do not run,
 //! and the run says why.
 
 use std::path::Path;
@@ -11,8 +11,11 @@ use std::process::{Command, ExitStatus};
 use crate::image::{Mounted, call};
 use crate::ring::Need;
 
-/// What starts a program with mounts and processes of its own.
-const SHELTER: [&str; 7] = [
+/// What starts a program with mounts and processes of its own, and ends it with whoever started it.
+const SHELTER: [&str; 10] = [
+    "setpriv",
+    "--pdeathsig=KILL",
+    "--",
     "unshare",
     "--mount",
     "--propagation=private",
@@ -52,10 +55,19 @@ pub(crate) struct Inability {
 }
 
 impl Inability {
+    /// What a tool said, or why it could not be started. Root could have installed it.
     fn of(reason: String) -> Inability {
+        Inability::judge(reason, rustix::process::geteuid().is_root())
+    }
+
+    fn judge(reason: String, is_root: bool) -> Inability {
         let lower = reason.to_lowercase();
-        let is_excused = FORBIDDEN.iter().any(|words| lower.contains(words));
-        Inability { reason, is_excused }
+        let is_forbidden = FORBIDDEN.iter().any(|words| lower.contains(words));
+        let is_missing = lower.contains("no such file");
+        Inability {
+            is_excused: is_forbidden || (is_missing && !is_root),
+            reason,
+        }
     }
 }
 
@@ -110,4 +122,21 @@ pub(crate) fn enter() -> Result<ExitStatus, Inability> {
         .arg("--sheltered")
         .status()
         .map_err(|error| Inability::of(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nothing_can_be_done_about_is_excused() {
+        let excused =
+            |reason: &str, is_root| Inability::judge(reason.to_owned(), is_root).is_excused;
+        let forbidden = "mount: /x: Operation not permitted";
+        let missing = "strace: No such file or directory (os error 2)";
+        let broken = "mkfs.ext4 ended with exit status: 1: it is too small";
+        assert!(excused(forbidden, true) && excused(forbidden, false));
+        assert!(excused(missing, false) && !excused(missing, true));
+        assert!(!excused(broken, true) && !excused(broken, false));
+    }
 }
