@@ -127,7 +127,7 @@ async fn chosen(repository: &Repository, wanted: Option<&BackupId>) -> Result<Ba
 }
 
 /// Does `work` with a bar.
-async fn with_bar<T, E>(
+pub(crate) async fn with_bar<T, E>(
     what: &'static str,
     work: impl AsyncFnOnce(Progress) -> Result<T, E>,
 ) -> Result<T, Failure>

@@ -5,5 +5,6 @@
 mod backup;
 mod guide;
 mod look;
+mod repair;
 mod support;
 mod verify;

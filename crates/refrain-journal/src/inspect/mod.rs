@@ -10,6 +10,7 @@ mod frames;
 mod indexes;
 mod marks;
 mod rebuild;
+mod repair;
 mod report;
 mod run;
 mod snapshots;
@@ -26,6 +27,7 @@ use crate::storage::{Disk, FileSystem};
 
 pub use finding::{Finding, FindingKind, Severity};
 pub use rebuild::{Rebuild, RebuiltFile};
+pub use repair::{Repair, RepairAction, RepairStep, repair_plan};
 pub use report::{EndSeen, FileRole, FileSeen, Inspection, MarkSeen};
 pub use streams::StreamSeen;
 
