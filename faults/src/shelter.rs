@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use crate::image::{Mounted, call};
+use crate::power::Cut;
 use crate::ring::Need;
 
 /// What starts a program with mounts and processes of its own, and ends it with whoever started it.
@@ -29,19 +30,22 @@ const SHELTER: [&str; 10] = [
 const TRIAL_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Words by which tools say that the machine does not allow something, rather than that it failed.
-const FORBIDDEN: [&str; 6] = [
+const FORBIDDEN: [&str; 8] = [
     "not permitted",
     "permission denied",
     "failed to setup loop device",
     "cannot find an unused loop device",
     "unknown filesystem type",
     "function not implemented",
+    "inappropriate ioctl",
+    "operation not supported",
 ];
 
 /// What this machine can do, or why not.
 #[derive(Debug)]
 pub(crate) struct Abilities {
     mount: Result<(), Inability>,
+    clock: Result<(), Inability>,
     trace: Result<(), Inability>,
 }
 
@@ -72,15 +76,21 @@ impl Inability {
 }
 
 impl Abilities {
-    /// Finds out, by trying; `is_sheltered` says that this process has mounts of its own.
-    pub(crate) fn find(scratch: &Path, is_sheltered: Result<(), Inability>) -> Abilities {
-        let mount = is_sheltered.and_then(|()| {
-            Mounted::ext4(&scratch.join("trial"), TRIAL_BYTES)
-                .map(drop)
+    /// Finds out, by trying; `shelter` says why this process has no mounts of its own, if so.
+    pub(crate) fn find(scratch: &Path, shelter: Result<(), Inability>) -> Abilities {
+        let mount = shelter
+            .clone()
+            .and_then(|()| mount_once(scratch).map_err(Inability::of));
+        let clock = shelter.and_then(|()| {
+            call("unshare", &["--time", "--monotonic", "5", "--fork", "true"])
                 .map_err(Inability::of)
         });
         let trace = call("strace", &["-o", "/dev/null", "true"]).map_err(Inability::of);
-        Abilities { mount, trace }
+        Abilities {
+            mount,
+            clock,
+            trace,
+        }
     }
 
     /// Whether the machine has what is needed.
@@ -90,9 +100,17 @@ impl Abilities {
     pub(crate) fn has(&self, need: Need) -> Result<(), Inability> {
         match need {
             Need::Mount => self.mount.clone(),
+            Need::Clock => self.clock.clone(),
             Need::Trace => self.trace.clone(),
         }
     }
+}
+
+/// Mounts a small file system, cuts its power and mounts it again.
+fn mount_once(scratch: &Path) -> Result<(), String> {
+    let disk = Mounted::ext4(&scratch.join("trial"), TRIAL_BYTES)?;
+    disk.arm(Cut::LogLost)?.cut()?;
+    disk.power_on()
 }
 
 /// Starts this program again in a shelter, with the same arguments and `--sheltered`, and gives how it
