@@ -10,11 +10,13 @@
 //! * [`create`] takes a backup; it refuses a damaged journal.
 //! * [`verify`] reads one back as if it were a journal, without room for it on any disk.
 //! * [`restore`] puts one back: aside, checked, and only then renamed to where it shall be.
+//! * [`copy`] makes a new journal of the streams of another one, whatever their files are.
 //! * [`mend`] proves that segments of a backup can take the place of damaged ones.
 //!
 //! Against damage, mixing and files gone astray everything is checked by digests. Against somebody
 //! who rewrites the whole repository nothing is: its digests have no key.
 
+mod copy;
 mod create;
 mod digest;
 mod error;
@@ -28,6 +30,7 @@ mod verify;
 
 use std::sync::Arc;
 
+pub use copy::{Copied, copy};
 pub use create::{Created, Source, create};
 pub use digest::{StreamDigest, StreamDigests};
 pub use error::BackupError;

@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Put a backup back into a directory that is empty or not there
     Restore(Restore),
+    /// Copy all streams into a new journal, with their positions, and compare their digests
+    Copy(Copy),
 }
 
 /// Works whether or not a program has the journal open.
@@ -178,6 +180,15 @@ pub(crate) struct Restore {
     /// Directory that becomes the snapshots': empty or not there. Without it none are restored
     #[arg(long, value_name = "DIR")]
     pub(crate) snapshots: Option<PathBuf>,
+}
+
+/// Works whether or not a program has the journal open, up to what is durable when it begins.
+#[derive(Debug, Args)]
+pub(crate) struct Copy {
+    /// Directory of the journal
+    pub(crate) dir: PathBuf,
+    /// Directory that becomes the new journal: empty or not there
+    pub(crate) to: PathBuf,
 }
 
 fn position(text: &str) -> Result<Position, String> {

@@ -17,7 +17,7 @@ const KILLS: u64 = 100;
 const RUNTIME_KILLS: u64 = 20;
 
 /// Lives of the control.
-const CONTROLS: u64 = 5;
+const CONTROLS: u64 = 10;
 
 /// The longest time that a worker is left alone.
 const LIFE_MS_MAX: u64 = 50;
@@ -85,7 +85,7 @@ fn late_writes(ring: &Ring, chance: &mut Chance) -> Result<Control, String> {
         let lines = worker.kill()?;
         control.run(&judge(&lines, &order));
     }
-    Ok(control.must(100))
+    Ok(control.must(80))
 }
 
 fn judge(lines: &[Line], order: &Order) -> Result<(), Violation> {

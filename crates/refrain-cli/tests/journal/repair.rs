@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use refrain::FileJournal;
-
 use crate::run;
-use crate::support::{Place, append, fill, flip, small};
+use crate::support::{Place, append, fill, flip, open};
 
 /// All files of a directory and what is in them.
 fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -79,7 +77,7 @@ async fn a_damaged_segment_is_replaced_by_the_right_bytes_of_a_backup() {
     fill(&dir, &["orders", "payments"], 60).await;
     run!("backup", "create", &dir, &backups).assert_exit(0);
     {
-        let journal = FileJournal::open_with(&dir, small()).unwrap();
+        let journal = open(&dir);
         for number in 61..=120 {
             append(&journal, "orders", number, &[7; 300]).await;
         }
@@ -140,7 +138,7 @@ async fn a_backup_of_a_fork_mends_nothing() {
     run!("backup", "create", &dir, &backups).assert_exit(0);
     run!("restore", &backups, &fork).assert_exit(0);
     for (path, byte) in [(&dir, 7), (&fork, 8)] {
-        let journal = FileJournal::open_with(path, small()).unwrap();
+        let journal = open(path);
         for number in 21..=220 {
             append(&journal, "orders", number, &[byte; 300]).await;
         }
@@ -160,7 +158,7 @@ async fn damage_that_no_backup_covers_stays() {
     fill(&dir, &["orders"], 20).await;
     run!("backup", "create", &dir, &backups).assert_exit(0);
     {
-        let journal = FileJournal::open_with(&dir, small()).unwrap();
+        let journal = open(&dir);
         for number in 21..=30 {
             append(&journal, "orders", number, &[7; 300]).await;
         }
@@ -178,7 +176,7 @@ async fn damage_that_no_backup_covers_stays() {
 async fn a_journal_that_is_open_is_not_repaired() {
     let place = Place::new();
     let dir = place.path("journal");
-    let journal = FileJournal::open_with(&dir, small()).unwrap();
+    let journal = open(&dir);
     append(&journal, "orders", 1, b"one").await;
     let ran = run!("repair", &dir, "--apply");
     ran.assert_exit(3);
