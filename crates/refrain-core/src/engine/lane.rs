@@ -12,6 +12,7 @@ use crate::entry::StopReason;
 use crate::id::Position;
 use crate::ledger::{Channel, STRICT};
 use crate::outbox::Chance;
+use crate::port::destination::Attempted;
 use crate::time::Timestamp;
 
 #[derive(Debug)]
@@ -35,6 +36,9 @@ pub(super) struct Lane {
     pub(super) resting: BTreeSet<u64>,
     /// By order key, the deliveries that are to keep their order.
     keys: HashMap<u64, KeyLine>,
+    /// Replies to requests that wait in the journal alone, with the attempt that brought each. They
+    /// are handled once their request is in memory.
+    pub(super) early: BTreeMap<u64, (u32, Attempted)>,
     /// One-way confirmations that are not recorded yet.
     pub(super) confirmed: BTreeSet<u64>,
     /// Recorded outcomes that are not durable yet.
@@ -103,6 +107,7 @@ impl Lane {
             due: Due::default(),
             announced: BTreeSet::new(),
             in_flight: BTreeMap::new(),
+            early: BTreeMap::new(),
             resting: BTreeSet::new(),
             keys: HashMap::new(),
             confirmed: BTreeSet::new(),
