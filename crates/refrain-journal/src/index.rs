@@ -36,6 +36,8 @@ pub(crate) struct Index {
     open: OpenSegment,
     /// The streams in the order of their names; made when somebody asks, dropped with a new name.
     by_name: Option<Vec<u32>>,
+    /// Numbers of streams are below it.
+    streams_max: u32,
     followers: HashMap<Name, Vec<Waker>>,
 }
 
@@ -94,7 +96,7 @@ pub(crate) struct Contradiction {
 }
 
 impl Contradiction {
-    fn new(stream: u32, detail: impl Into<String>) -> Contradiction {
+    pub(crate) fn new(stream: u32, detail: impl Into<String>) -> Contradiction {
         let detail = detail.into();
         Contradiction { stream, detail }
     }
@@ -109,8 +111,16 @@ impl Index {
             prepared: None,
             open: OpenSegment::new(header, start),
             by_name: None,
+            streams_max: STREAMS_MAX,
             followers: HashMap::new(),
         }
+    }
+
+    /// Lets in numbers of streams below `streams_max` only, until it is changed again. Numbers have
+    /// no gaps, so while a log is read, its size bounds them; or a record of a few bytes would make
+    /// a table of 2^24 streams.
+    pub(crate) fn bound_streams(&mut self, streams_max: u32) {
+        self.streams_max = streams_max.min(STREAMS_MAX);
     }
 
     /// Adds one record of the open segment.
@@ -130,7 +140,7 @@ impl Index {
     }
 
     fn add_entry(&mut self, id: u32, position: u64, offset: u32) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, id)?;
+        let stream = Index::stream_mut(&mut self.streams, id, self.streams_max)?;
         if stream.is_unseen() {
             stream.first = position;
         } else if stream.next != position {
@@ -148,7 +158,7 @@ impl Index {
     }
 
     fn declare(&mut self, new: &Declaration) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, new.stream)?;
+        let stream = Index::stream_mut(&mut self.streams, new.stream, self.streams_max)?;
         if stream.name.as_ref().is_some_and(|name| *name != new.name) {
             return Err(Contradiction::new(new.stream, "it has two names"));
         }
@@ -167,9 +177,13 @@ impl Index {
         Ok(())
     }
 
-    fn stream_mut(streams: &mut Vec<Stream>, id: u32) -> Result<&mut Stream, Contradiction> {
-        if id >= STREAMS_MAX {
-            return Err(Contradiction::new(id, "there are never so many streams"));
+    fn stream_mut(
+        streams: &mut Vec<Stream>,
+        id: u32,
+        streams_max: u32,
+    ) -> Result<&mut Stream, Contradiction> {
+        if id >= streams_max {
+            return Err(Contradiction::new(id, "there cannot be so many streams"));
         }
         let index = id as usize;
         if index >= streams.len() {
@@ -224,7 +238,7 @@ impl Index {
     /// Adds what the index file of a log segment says: first the rows, then the declarations, then
     /// [`Index::add_sealed`].
     pub(crate) fn add_row(&mut self, row: &Row) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, row.stream)?;
+        let stream = Index::stream_mut(&mut self.streams, row.stream, self.streams_max)?;
         if stream.is_unseen() {
             stream.first = row.first;
         } else if stream.next != row.first {
@@ -236,7 +250,7 @@ impl Index {
 
     /// As [`Index::add_row`]: a declaration of an index file, which entries may follow.
     pub(crate) fn add_declaration(&mut self, new: &Declaration) -> Result<(), Contradiction> {
-        let next = Index::stream_mut(&mut self.streams, new.stream)?.next;
+        let next = Index::stream_mut(&mut self.streams, new.stream, self.streams_max)?.next;
         let next = next.max(new.next);
         let stream = &mut self.streams[new.stream as usize];
         stream.next = next;
@@ -249,7 +263,7 @@ impl Index {
     /// As [`Index::add_declaration`], of a stream segment, whose declarations come before its rows:
     /// what lies below the first kept position may be missing.
     pub(crate) fn add_kept(&mut self, new: &Declaration) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, new.stream)?;
+        let stream = Index::stream_mut(&mut self.streams, new.stream, self.streams_max)?;
         let next = if stream.is_unseen() {
             new.first
         } else {
@@ -270,7 +284,7 @@ impl Index {
 
     /// Adds a stream as the directory knows it.
     pub(crate) fn add_stream(&mut self, new: Declaration) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, new.stream)?;
+        let stream = Index::stream_mut(&mut self.streams, new.stream, self.streams_max)?;
         (stream.first, stream.next) = (new.first, new.next);
         stream.name = Some(new.name);
         self.by_name = None;

@@ -15,6 +15,9 @@ mod cursor;
 mod directory;
 mod error;
 mod format;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 pub mod inspect;
 mod journal;

@@ -158,7 +158,9 @@ impl LogFile {
 
     /// Bytes of the record at `offset`, which does not fit what was read.
     fn record_bytes(&self, bytes: &[u8], offset: u32) -> Result<usize, ReadError> {
-        let left = self.header.segment_bytes.saturating_sub(offset) as usize;
+        let size = self.file.size().unwrap_or(0);
+        let size = size.min(u64::from(self.header.segment_bytes));
+        let left = usize::try_from(size.saturating_sub(u64::from(offset))).unwrap_or(0);
         let wanted = RecordHeader::peek(bytes).map(|header| header.record_bytes());
         wanted
             .filter(|wanted| (bytes.len() + 1..=left).contains(wanted))

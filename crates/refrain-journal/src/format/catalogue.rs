@@ -7,7 +7,7 @@
 use refrain_core::Name;
 
 use super::record::Declaration;
-use super::{Unreadable, VERSION, u32_at, u64_at, written};
+use super::{Unreadable, VERSION, counter_at, u32_at, u64_at, written};
 
 /// Bytes of the trailer.
 pub(crate) const TRAILER_BYTES: usize = 80;
@@ -30,6 +30,9 @@ pub(crate) const PAGE_REF_BYTES: usize = 32;
 const MAGIC: [u8; 8] = *b"REFRAINC";
 const CHECKSUM_AT: usize = 76;
 const DECLARATION_BYTES: usize = 24;
+
+/// The least that a declaration takes.
+pub(crate) const CATALOGUED_BYTES_MIN: usize = DECLARATION_BYTES + 1;
 
 const _: () = assert!(PAGE_ROWS * ROW_BYTES <= PAGE_BYTES_MAX as usize);
 const _: () = assert!(
@@ -86,8 +89,8 @@ impl Row {
         let row = Row {
             stream: u32_at(bytes, 0)?,
             count: u32_at(bytes, 4)?,
-            first: u64_at(bytes, 8)?,
-            at: u64_at(bytes, 16)?,
+            first: counter_at(bytes, 8)?,
+            at: counter_at(bytes, 16)?,
             bytes: u32_at(bytes, 24)?,
             checksum: u32_at(bytes, 28)?,
         };
@@ -121,11 +124,10 @@ pub(crate) fn take_declaration(page: &mut &[u8]) -> Option<Declaration> {
     let declaration = Declaration {
         stream: u32_at(fields, 0)?,
         name: Name::new(std::str::from_utf8(name).ok()?).ok()?,
-        first: u64_at(fields, 8)?,
-        next: u64_at(fields, 16)?,
+        first: counter_at(fields, 8)?,
+        next: counter_at(fields, 16)?,
     };
-    let is_sane = (1..=declaration.next).contains(&declaration.first);
-    is_sane.then_some(declaration)
+    declaration.is_possible().then_some(declaration)
 }
 
 /// The declarations of a page whose checksum is right.
@@ -228,9 +230,9 @@ impl Trailer {
     fn fields(bytes: &[u8], size: u64) -> Option<Trailer> {
         let trailer = Trailer {
             span: Span {
-                first_frame: u64_at(bytes, 12)?,
-                next_frame: u64_at(bytes, 20)?,
-                epoch: u64_at(bytes, 28)?,
+                first_frame: counter_at(bytes, 12)?,
+                next_frame: counter_at(bytes, 20)?,
+                epoch: counter_at(bytes, 28)?,
                 first_chain: u32_at(bytes, 36)?,
                 next_chain: u32_at(bytes, 40)?,
                 end: u32_at(bytes, 44)?,

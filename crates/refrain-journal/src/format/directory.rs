@@ -7,7 +7,7 @@ use super::catalogue::{Span, encode_declaration, take_declaration};
 use super::mark::End;
 use super::record::Declaration;
 use super::segment_header::SegmentHeader;
-use super::{Unreadable, VERSION, u32_at, u64_at, written};
+use super::{Unreadable, VERSION, counter_at, u32_at, u64_at, written};
 
 /// Bytes of the header.
 pub(crate) const DIRECTORY_HEADER_BYTES: usize = 80;
@@ -110,19 +110,19 @@ impl DirectoryHeader {
         }
         let header = DirectoryHeader {
             identity,
-            epoch: u64_at(bytes, 20)?,
+            epoch: counter_at(bytes, 20)?,
             state: match u32_at(bytes, 52)? {
                 STATE_RUNNING => State::Running,
                 STATE_CLOSED => State::Closed,
                 _ => return None,
             },
             end: End {
-                segment: u64_at(bytes, 28)?,
-                frame: u64_at(bytes, 36)?,
+                segment: counter_at(bytes, 28)?,
+                frame: counter_at(bytes, 36)?,
                 offset: u32_at(bytes, 44)?,
                 chain: u32_at(bytes, 48)?,
             },
-            frame_epoch: u64_at(bytes, 56)?,
+            frame_epoch: counter_at(bytes, 56)?,
             segments,
             streams: u32_at(bytes, 68)?,
         };
@@ -134,17 +134,17 @@ impl DirectoryHeader {
 fn decode_segment(identity: u64, bytes: &[u8]) -> Option<(SegmentHeader, Span)> {
     let segment = SegmentHeader {
         identity,
-        number: u64_at(bytes, 0)?,
-        epoch: u64_at(bytes, 8)?,
+        number: counter_at(bytes, 0)?,
+        epoch: counter_at(bytes, 8)?,
         segment_bytes: u32_at(bytes, 16)?,
     };
     let span = Span {
         end: u32_at(bytes, 20)?,
-        first_frame: u64_at(bytes, 24)?,
-        next_frame: u64_at(bytes, 32)?,
+        first_frame: counter_at(bytes, 24)?,
+        next_frame: counter_at(bytes, 32)?,
         first_chain: u32_at(bytes, 40)?,
         next_chain: u32_at(bytes, 44)?,
-        epoch: u64_at(bytes, 48)?,
+        epoch: counter_at(bytes, 48)?,
     };
     Some((segment, span))
 }

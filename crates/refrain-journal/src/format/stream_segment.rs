@@ -1,7 +1,7 @@
 //! The header of a stream segment, and its blocks: entries of one stream, side by side.
 
 use super::catalogue::Row;
-use super::{Unreadable, VERSION, u32_at, u64_at, written};
+use super::{Unreadable, VERSION, counter_at, u32_at, u64_at, written};
 
 /// Bytes before the first block.
 pub(crate) const STREAM_SEGMENT_HEADER_BYTES: usize = 64;
@@ -79,10 +79,10 @@ impl StreamSegmentHeader {
     fn fields(bytes: &[u8]) -> Option<StreamSegmentHeader> {
         Some(StreamSegmentHeader {
             identity: u64_at(bytes, 12)?,
-            first: u64_at(bytes, 20)?,
-            last: u64_at(bytes, 28)?,
-            epoch: u64_at(bytes, 36)?,
-            serial: u64_at(bytes, 44)?,
+            first: counter_at(bytes, 20)?,
+            last: counter_at(bytes, 28)?,
+            epoch: counter_at(bytes, 36)?,
+            serial: counter_at(bytes, 44)?,
         })
     }
 }

@@ -8,10 +8,11 @@ use super::history::History;
 use super::table::{After, Found, Place, Verdict, decide};
 use crate::directory;
 use crate::error::OpenError;
-use crate::format::catalogue::Span;
+use crate::format::catalogue::{CATALOGUED_BYTES_MIN, Span};
 use crate::format::directory::{DirectoryHeader, State};
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader, Sealed};
 use crate::format::mark::{End, Mark};
+use crate::format::record::DECLARATION_BYTES_MIN;
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::index::{Contradiction, Index};
 use crate::log_index::LogIndex;
@@ -146,6 +147,7 @@ impl<'a> Walk<'a> {
             let number = segment.header.number;
             let ahead = || (number + 1..=self.last).map(|number| self.open(number));
             if state == State::Closed {
+                index.bound_streams(u32::MAX);
                 return Ok(Walked {
                     index,
                     tail: segment,
@@ -183,6 +185,7 @@ impl<'a> Walk<'a> {
                     unindexed.push(index.seal(span, segment.header));
                 }
                 Stop::End { .. } => {
+                    index.bound_streams(u32::MAX);
                     return Ok(Walked {
                         index,
                         tail: segment,
@@ -239,6 +242,7 @@ impl<'a> Walk<'a> {
         let (frame, chain) = history.end();
         let at = Scan::start_of(self.mark.first_segment, frame, chain);
         let mut index = Index::new(segment.header, at);
+        index.bound_streams(self.streams_max()?);
         let mut epoch = 0;
         for streams in history.segments {
             let added = add_history(&mut index, &streams);
@@ -270,11 +274,15 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         let mut index = Index::new(segment.header, header.end);
+        index.bound_streams(header.streams);
         for stream in streams {
             if index.add_stream(stream).is_err() {
                 return Ok(None);
             }
         }
+        let behind = (self.last + 1 - header.end.segment) * u64::from(segment.header.segment_bytes);
+        let born = u32::try_from(behind / DECLARATION_BYTES_MIN as u64).unwrap_or(u32::MAX);
+        index.bound_streams(header.streams.saturating_add(born));
         let streams = history.segments.iter().cloned().map(Part::Streams);
         for part in streams.chain(sealed) {
             index.add_part(part);
@@ -343,6 +351,25 @@ impl<'a> Walk<'a> {
         let found = frame_at(&next, SEGMENT_HEADER_BYTES).map_err(OpenError::io(&next.path))?;
         let starts = found.is_some_and(|frame| (frame.number, frame.chain) == (at.frame, at.chain));
         Ok(starts.then_some(next))
+    }
+
+    /// How many streams the history can be about: each is declared in it.
+    fn streams_max(&self) -> Result<u32, OpenError> {
+        let mut log_bytes = 0;
+        for name in self.disk.list(self.dir).map_err(OpenError::io(self.dir))? {
+            if let FileKind::Log(_) | FileKind::Streams(..) = FileKind::of(&name) {
+                let path = self.dir.join(name);
+                let file = self.disk.open(&path, Access::Read);
+                match file.and_then(|file| file.size()) {
+                    Ok(size) => log_bytes += size,
+                    // A writer may have removed it meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(OpenError::io(&path)(error)),
+                }
+            }
+        }
+        let declarations = log_bytes / DECLARATION_BYTES_MIN.min(CATALOGUED_BYTES_MIN) as u64;
+        Ok(u32::try_from(declarations).unwrap_or(u32::MAX))
     }
 
     fn unproven(&self, scan: &Scan, dirty_end: u32) -> Unproven {
