@@ -1,39 +1,18 @@
 //! Cursors: pull the entries of one stream in chunks.
 //!
-//! A chunk is read by one of the reading threads in as few calls as it takes: records that lie
-//! close together are read at once and what belongs to other streams is skipped. Every record is
-//! checked against its checksum, its stream and its position before it is shown.
+//! A chunk is read by one of the reading threads, and the next one already while the caller works on
+//! it. Where the entries are, and how they are read and checked, is [`Reading`]'s part.
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{Chunk, Cursor, ReadError};
 use refrain_core::{Name, Position};
 
-use crate::format::record::{self, Kind, RECORD_HEADER_BYTES, RecordHeader};
-use crate::format::segment_header::SegmentHeader;
-use crate::format::segment_index::{Run, decode_offsets};
-use crate::read_side::{ReadSide, check_first, closed};
+use crate::read_side::{ReadSide, closed};
 use crate::readers::Answer;
-use crate::sealed::Extent;
-use crate::segment::{index_name, log_name};
-use crate::storage::{Access, DiskFile, read_exact_at, read_up_to};
-
-/// Bytes of entries in a chunk, beyond which it takes no further one.
-const CHUNK_BYTES: usize = 256 * 1024;
-
-/// Entries in a chunk.
-const CHUNK_ENTRIES: usize = 8192;
-
-/// Bytes of other streams between two records, up to which reading them costs less than a call.
-const GAP_BYTES: u32 = 16 * 1024;
-
-/// Bytes that are read behind the start of a run's last record, whose length is not yet known.
-const LAST_BYTES: u32 = 4096;
+use crate::reading::Reading;
 
 /// Where a cursor ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +40,7 @@ enum State {
     Failed,
 }
 
-type Done = (Box<Reading>, Result<Option<Chunk>, ReadError>);
+pub(crate) type Done = (Box<Reading>, Result<Option<Chunk>, ReadError>);
 
 impl FileCursor {
     pub(crate) fn new(side: Arc<ReadSide>, stream: Name, from: Position, until: Until) -> Self {
@@ -90,9 +69,7 @@ impl FileCursor {
                         }
                         Found::Never => return Poll::Ready(Err(closed())),
                     };
-                    let side = Arc::clone(&self.side);
-                    let job = move || reading.chunk(&side, end);
-                    self.state = State::Busy(self.side.readers.submit(job));
+                    self.read(reading, end);
                 }
                 State::Busy(mut answer) => {
                     let polled = std::pin::Pin::new(&mut answer).poll(context);
@@ -101,7 +78,7 @@ impl FileCursor {
                     }
                     return Poll::Ready(match ready!(polled) {
                         Some((reading, Ok(chunk))) => {
-                            self.state = State::Idle(reading);
+                            self.read_ahead(reading);
                             Ok(chunk)
                         }
                         Some((_, Err(error))) => Err(error),
@@ -110,6 +87,21 @@ impl FileCursor {
                 }
                 State::Failed => return Poll::Ready(Err(closed())),
             }
+        }
+    }
+
+    /// Has the next chunk of what lies before `end` read.
+    fn read(&mut self, reading: Box<Reading>, end: u64) {
+        let side = Arc::clone(&self.side);
+        let job = move || reading.chunk(&side, end);
+        self.state = State::Busy(self.side.readers.submit(job));
+    }
+
+    /// Goes on at once when it is known what there is to read.
+    fn read_ahead(&mut self, reading: Box<Reading>) {
+        match self.until {
+            Until::Before(end) if reading.next < end => self.read(reading, end),
+            Until::Before(_) | Until::Closed => self.state = State::Idle(reading),
         }
     }
 
@@ -150,233 +142,4 @@ impl Cursor for FileCursor {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Chunk>, ReadError>> {
         Box::pin(std::future::poll_fn(move |context| self.poll_next(context)))
     }
-}
-
-/// What a cursor knows, and works with on a reading thread.
-#[derive(Debug)]
-struct Reading {
-    stream: Name,
-    next: u64,
-    segment: Option<OpenSegment>,
-    /// Position of the entry at the first of `offsets`.
-    first: u64,
-    offsets: Vec<u32>,
-    buffer: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct OpenSegment {
-    header: SegmentHeader,
-    salt: u32,
-    file: Arc<dyn DiskFile>,
-    path: PathBuf,
-}
-
-impl Reading {
-    fn new(stream: Name, next: u64) -> Reading {
-        Reading {
-            stream,
-            next,
-            segment: None,
-            first: next,
-            offsets: Vec::new(),
-            buffer: Vec::new(),
-        }
-    }
-
-    /// Reads the next chunk of what lies before `end`; there is at least one entry.
-    fn chunk(mut self: Box<Self>, side: &ReadSide, end: u64) -> Done {
-        let chunk = self.try_chunk(side, end);
-        (self, chunk.map(Some))
-    }
-
-    fn try_chunk(&mut self, side: &ReadSide, end: u64) -> Result<Chunk, ReadError> {
-        let from = Position::new(self.next).expect("positions start at 1");
-        let (first, _) = side.bounds(&self.stream);
-        check_first(&self.stream, self.next, first)?;
-        let mut out = Entries::default();
-        while self.next < end && out.bytes.len() < CHUNK_BYTES && out.ends.len() < CHUNK_ENTRIES {
-            self.find_offsets(side)?;
-            self.read_run(end, &mut out)?;
-        }
-        Ok(Chunk::new(from, Bytes::from(out.bytes), out.ends))
-    }
-
-    /// Makes sure that the offset of the next entry is known and its segment is open.
-    fn find_offsets(&mut self, side: &ReadSide) -> Result<(), ReadError> {
-        let known = self.first..self.first + self.offsets.len() as u64;
-        if known.contains(&self.next) {
-            return Ok(());
-        }
-        let id = side.names.find(&self.stream);
-        let extent = id.and_then(|id| side.index().locate(id, self.next));
-        match extent {
-            Some(Extent::Offsets {
-                segment,
-                first,
-                offsets,
-            }) => {
-                self.open(side, segment)?;
-                self.first = first;
-                self.offsets = offsets;
-                Ok(())
-            }
-            Some(Extent::InFile { segment, run }) => {
-                self.open(side, segment)?;
-                self.first = run.first;
-                self.offsets = self.offsets_in_file(side, &segment, &run)?;
-                Ok(())
-            }
-            None => Err(self.gone(side, &io::ErrorKind::NotFound.into())),
-        }
-    }
-
-    fn open(&mut self, side: &ReadSide, header: SegmentHeader) -> Result<(), ReadError> {
-        if self
-            .segment
-            .as_ref()
-            .is_some_and(|open| open.header == header)
-        {
-            return Ok(());
-        }
-        let path = side.dir.join(log_name(header.number));
-        let file = side.disk.open(&path, Access::Read);
-        self.segment = Some(OpenSegment {
-            header,
-            salt: header.salt(),
-            file: file.map_err(|error| self.gone(side, &error))?,
-            path,
-        });
-        Ok(())
-    }
-
-    fn offsets_in_file(
-        &self,
-        side: &ReadSide,
-        segment: &SegmentHeader,
-        run: &Run,
-    ) -> Result<Vec<u32>, ReadError> {
-        let path = side.dir.join(index_name(segment.number));
-        let mut bytes = vec![0; run.count as usize * 4];
-        let at = u64::from(run.offsets_at);
-        side.disk
-            .open(&path, Access::Read)
-            .and_then(|file| read_exact_at(file.as_ref(), &mut bytes, at))
-            .map_err(|error| self.gone(side, &error))?;
-        decode_offsets(segment, run, &bytes).ok_or_else(|| ReadError::Corrupt {
-            place: format!("{} at offset {at}", path.display()),
-            detail: "the index is damaged; opening the journal without this file makes it again"
-                .into(),
-        })
-    }
-
-    /// A file could not be read: because its entries were forgotten meanwhile, or otherwise.
-    fn gone(&self, side: &ReadSide, error: &io::Error) -> ReadError {
-        let (first, _) = side.bounds(&self.stream);
-        match check_first(&self.stream, self.next, first) {
-            Err(forgotten) => forgotten,
-            Ok(()) => ReadError::Unavailable(error.to_string()),
-        }
-    }
-
-    /// Reads entries that lie close together, at least one.
-    fn read_run(&mut self, end: u64, out: &mut Entries) -> Result<(), ReadError> {
-        let segment = self.segment.as_ref().expect("find_offsets opened it");
-        let skip = usize::try_from(self.next - self.first).expect("find_offsets found it");
-        let wanted = usize::try_from(end - self.next).unwrap_or(usize::MAX);
-        let offsets = &self.offsets[skip..];
-        let offsets = close_together(&offsets[..offsets.len().min(wanted)]);
-        let (start, last) = (offsets[0], offsets[offsets.len() - 1]);
-        let mut room = (last - start + LAST_BYTES) as usize;
-        loop {
-            let filled = segment.read(&mut self.buffer, start, room)?;
-            let before = self.next;
-            for offset in offsets {
-                let bytes = &self.buffer[(offset - start) as usize..filled];
-                let Some(length) = whole_record(bytes) else {
-                    break;
-                };
-                let entry = segment.entry(&bytes[..length], *offset, self.next)?;
-                out.push(entry);
-                self.next += 1;
-            }
-            if self.next > before {
-                return Ok(());
-            }
-            room = segment.record_bytes(&self.buffer[..filled], start)?;
-        }
-    }
-}
-
-impl OpenSegment {
-    /// Fills `buffer` with up to `room` bytes from `offset` on, and says how many there were.
-    fn read(&self, buffer: &mut Vec<u8>, offset: u32, room: usize) -> Result<usize, ReadError> {
-        if buffer.len() < room {
-            buffer.resize(room, 0);
-        }
-        let read = read_up_to(self.file.as_ref(), &mut buffer[..room], u64::from(offset));
-        read.map_err(|error| ReadError::Unavailable(format!("{}: {error}", self.path.display())))
-    }
-
-    /// The entry in the record `bytes`, which starts at `offset`.
-    fn entry<'a>(&self, bytes: &'a [u8], offset: u32, next: u64) -> Result<&'a [u8], ReadError> {
-        let Some((header, entry)) = record::decode(self.salt, bytes) else {
-            return Err(self.corrupt(offset, "the record's checksum does not fit"));
-        };
-        if header.kind != Kind::Entry || header.position != next {
-            return Err(self.corrupt(offset, "another record is expected here"));
-        }
-        Ok(entry)
-    }
-
-    /// Bytes of the record at `offset`, which does not fit what was read.
-    fn record_bytes(&self, bytes: &[u8], offset: u32) -> Result<usize, ReadError> {
-        let left = self.header.segment_bytes.saturating_sub(offset) as usize;
-        let wanted = RecordHeader::peek(bytes).map(|header| header.record_bytes());
-        wanted
-            .filter(|wanted| (bytes.len() + 1..=left).contains(wanted))
-            .ok_or_else(|| self.corrupt(offset, "there is no whole record"))
-    }
-
-    fn corrupt(&self, offset: u32, detail: &str) -> ReadError {
-        ReadError::Corrupt {
-            place: format!("{} at offset {offset}", self.path.display()),
-            detail: detail.to_owned(),
-        }
-    }
-}
-
-/// Entries on their way into a chunk.
-#[derive(Debug, Default)]
-struct Entries {
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
-}
-
-impl Entries {
-    fn push(&mut self, entry: &[u8]) {
-        if self.bytes.capacity() == 0 {
-            self.bytes.reserve(CHUNK_BYTES.max(entry.len()));
-        }
-        self.bytes.extend_from_slice(entry);
-        self.ends.push(crate::format::written(self.bytes.len()));
-    }
-}
-
-/// The first of `offsets`, and those after it that are worth reading in the same call.
-fn close_together(offsets: &[u32]) -> &[u32] {
-    let start = offsets[0];
-    let reach =
-        |pair: &&[u32]| pair[1] - pair[0] <= GAP_BYTES && (pair[1] - start) as usize <= CHUNK_BYTES;
-    let count = 1 + offsets.windows(2).take_while(reach).count();
-    &offsets[..count]
-}
-
-/// Bytes of the record at the start of `bytes`, if it is there to its end.
-fn whole_record(bytes: &[u8]) -> Option<usize> {
-    if bytes.len() < RECORD_HEADER_BYTES {
-        return None;
-    }
-    let header = RecordHeader::peek(bytes)?;
-    (header.record_bytes() <= bytes.len()).then(|| header.record_bytes())
 }

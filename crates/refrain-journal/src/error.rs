@@ -32,7 +32,7 @@ pub enum OpenError {
         detail: String,
     },
     /// The files were written in a format that this program does not know.
-    #[error("R0103: {} has format version {version}, this program knows version 0", path.display())]
+    #[error("R0103: {} has format version {version}, this program knows version 1", path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -101,6 +101,51 @@ impl OpenError {
         OpenError::Corrupt {
             place: format!("{} at offset {offset}", path.display()),
             detail: detail.into(),
+        }
+    }
+}
+
+/// Why compaction did not come to its end. Nothing was lost, and it goes on later by itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompactError {
+    /// There is not enough room for a new file beside what appends need.
+    #[error("R0106: compaction needs more room than there is")]
+    Full,
+    /// The journal was closed or stopped meanwhile.
+    #[error("R0107: the journal was closed during compaction")]
+    Closed,
+    /// A file could not be read or written, or is damaged.
+    #[error("R0108: compaction failed: {reason}")]
+    Failed {
+        /// What failed.
+        reason: String,
+    },
+}
+
+impl CompactError {
+    /// The code, as in the name of its page in `docs/errors`.
+    ///
+    /// ```
+    /// use refrain_journal::CompactError;
+    ///
+    /// assert_eq!(CompactError::Full.code(), "R0106");
+    /// ```
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            CompactError::Full => "R0106",
+            CompactError::Closed => "R0107",
+            CompactError::Failed { .. } => "R0108",
+        }
+    }
+
+    /// What to do now.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            CompactError::Full | CompactError::Failed { .. } => Disposition::Again,
+            CompactError::Closed => Disposition::Halt,
         }
     }
 }

@@ -3,30 +3,36 @@
 //! Invariant: the index knows only what is synced. The writer adds a frame to it after the sync and
 //! before anybody is told, so readers see all that was acknowledged and nothing else.
 //!
-//! Of sealed segments the index keeps one run per stream; of the open one the offset of every
-//! record.
+//! Of the open segment the index keeps the offset of every record, of what is sealed only which
+//! files there are.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
 
 use refrain_core::Name;
 
+use crate::format::catalogue::{Row, Span};
+use crate::format::mark::End;
 use crate::format::record::Declaration;
 use crate::format::segment_header::SegmentHeader;
-use crate::format::segment_index::{Span, Table};
 use crate::names::STREAMS_MAX;
+use crate::parts::{Part, Parts};
 use crate::planted;
-use crate::scan::Item;
-use crate::sealed::{Extent, OffsetRun, SealedSegment, extent};
+use crate::scan::{Item, Scan};
+use crate::sealed::{Content, Extent, OffsetRun, SealedSegment, extent};
+use crate::stream_segment::StreamSegment;
 
 /// All that readers need to know.
 #[derive(Debug)]
 pub(crate) struct Index {
     streams: Vec<Stream>,
-    /// Oldest first.
-    sealed: VecDeque<Arc<SealedSegment>>,
+    parts: Parts,
+    /// A stream segment that is whole, and takes the place of log segments when the mark lets go of
+    /// them.
+    prepared: Option<Arc<StreamSegment>>,
     open: OpenSegment,
     /// The streams in the order of their names; made when somebody asks, dropped with a new name.
     by_name: Option<Vec<u32>>,
@@ -40,8 +46,6 @@ struct Stream {
     name: Option<Name>,
     first: u64,
     next: u64,
-    /// The segment with the newest declaration.
-    declared: u64,
     /// Its run in the open segment, counted from 1.
     open_run: Option<NonZeroU32>,
 }
@@ -51,7 +55,6 @@ impl Stream {
         name: None,
         first: 1,
         next: 1,
-        declared: 0,
         open_run: None,
     };
 
@@ -64,15 +67,18 @@ impl Stream {
 #[derive(Debug)]
 struct OpenSegment {
     header: SegmentHeader,
+    /// The place behind what is sealed.
+    start: End,
     declarations: Vec<Declaration>,
     /// Stream, first position, offsets; in the order in which the streams first wrote here.
     runs: Vec<OffsetRun>,
 }
 
 impl OpenSegment {
-    fn new(header: SegmentHeader) -> OpenSegment {
+    fn new(header: SegmentHeader, start: End) -> OpenSegment {
         OpenSegment {
             header,
+            start,
             declarations: Vec::new(),
             runs: Vec::new(),
         }
@@ -95,12 +101,13 @@ impl Contradiction {
 }
 
 impl Index {
-    /// An empty index whose open segment is `header`'s.
-    pub(crate) fn new(header: SegmentHeader) -> Index {
+    /// An empty index whose open segment is `header`'s, from `start` on.
+    pub(crate) fn new(header: SegmentHeader, start: End) -> Index {
         Index {
             streams: Vec::new(),
-            sealed: VecDeque::new(),
-            open: OpenSegment::new(header),
+            parts: Parts::default(),
+            prepared: None,
+            open: OpenSegment::new(header, start),
             by_name: None,
             followers: HashMap::new(),
         }
@@ -115,7 +122,7 @@ impl Index {
                 offset,
             } => self.add_entry(*stream, *position, *offset),
             Item::Stream(declaration) => {
-                self.declare(declaration, self.open.header.number)?;
+                self.declare(declaration)?;
                 self.open.declarations.push(declaration.clone());
                 Ok(())
             }
@@ -140,7 +147,7 @@ impl Index {
         Ok(())
     }
 
-    fn declare(&mut self, new: &Declaration, segment: u64) -> Result<(), Contradiction> {
+    fn declare(&mut self, new: &Declaration) -> Result<(), Contradiction> {
         let stream = Index::stream_mut(&mut self.streams, new.stream)?;
         if stream.name.as_ref().is_some_and(|name| *name != new.name) {
             return Err(Contradiction::new(new.stream, "it has two names"));
@@ -157,7 +164,6 @@ impl Index {
         if !planted::is("position-used-again") {
             stream.next = new.next;
         }
-        stream.declared = segment;
         Ok(())
     }
 
@@ -174,104 +180,189 @@ impl Index {
 
     /// Ends the open segment, which covers `span`, and goes on in `next`.
     pub(crate) fn seal(&mut self, span: Span, next: SegmentHeader) -> Arc<SealedSegment> {
-        let mut open = std::mem::replace(&mut self.open, OpenSegment::new(next));
+        let start = Scan::start_of(next.number, span.next_frame, span.next_chain);
+        let mut open = std::mem::replace(&mut self.open, OpenSegment::new(next, start));
         for (stream, _, _) in &open.runs {
             self.streams[*stream as usize].open_run = None;
         }
         open.runs.sort_unstable_by_key(|(stream, _, _)| *stream);
-        let sealed = Arc::new(SealedSegment::in_memory(
-            open.header,
+        let sealed = Arc::new(SealedSegment {
+            header: open.header,
             span,
-            open.declarations,
-            open.runs,
-        ));
-        self.sealed.push_back(Arc::clone(&sealed));
+            content: Content::InMemory {
+                declarations: open.declarations,
+                runs: open.runs,
+            },
+        });
+        if span.first_frame < span.next_frame {
+            self.parts.push(Part::Log(Arc::clone(&sealed)));
+        }
         sealed
     }
 
-    /// Adds the segment that is open, whole, from its index file, and goes on in `next`.
-    pub(crate) fn add_sealed(
-        &mut self,
-        table: Table,
-        next: SegmentHeader,
-    ) -> Result<(), Contradiction> {
-        let header = self.open.header;
-        for run in &table.runs {
-            let stream = Index::stream_mut(&mut self.streams, run.stream)?;
-            if stream.is_unseen() {
-                stream.first = run.first;
-            } else if stream.next != run.first {
-                return Err(Contradiction::new(run.stream, "its segments do not join"));
-            }
-            stream.next = run.first + u64::from(run.count);
+    /// Ends what is open at `end`, which is the end of the log in `epoch`. Gives it, if it has any
+    /// frames.
+    pub(crate) fn seal_end(&mut self, end: End, epoch: u64) -> Option<Arc<SealedSegment>> {
+        let (header, start) = (self.open.header, self.open.start);
+        assert_eq!(header.number, end.segment, "the index is as far as the log");
+        if start.frame == end.frame {
+            return None;
         }
-        for declaration in table.declarations {
-            let id = declaration.stream;
-            let next = Index::stream_mut(&mut self.streams, id)?.next;
-            let next = next.max(declaration.next);
-            let stream = &mut self.streams[id as usize];
-            stream.next = next;
-            self.declare(
-                &Declaration {
-                    next,
-                    ..declaration
-                },
-                header.number,
-            )?;
+        let span = Span {
+            first_frame: start.frame,
+            first_chain: start.chain,
+            next_frame: end.frame,
+            next_chain: end.chain,
+            epoch,
+            end: end.offset,
+        };
+        let sealed = self.seal(span, header);
+        self.open.start = end;
+        Some(sealed)
+    }
+
+    /// Adds what the index file of a log segment says: first the rows, then the declarations, then
+    /// [`Index::add_sealed`].
+    pub(crate) fn add_row(&mut self, row: &Row) -> Result<(), Contradiction> {
+        let stream = Index::stream_mut(&mut self.streams, row.stream)?;
+        if stream.is_unseen() {
+            stream.first = row.first;
+        } else if stream.next != row.first {
+            return Err(Contradiction::new(row.stream, "its segments do not join"));
         }
-        self.sealed.push_back(Arc::new(SealedSegment::on_disk(
-            header, table.span, table.runs,
-        )));
-        self.open = OpenSegment::new(next);
+        stream.next = row.next();
         Ok(())
     }
 
-    /// Goes over to the index file of segment `number`, which is written.
-    pub(crate) fn use_index_file(&mut self, number: u64, table: Table) {
-        let found = self
-            .sealed
-            .iter_mut()
-            .find(|one| one.header.number == number);
-        if let Some(sealed) = found {
-            *sealed = Arc::new(SealedSegment::on_disk(
-                sealed.header,
-                sealed.span,
-                table.runs,
-            ));
-        }
+    /// As [`Index::add_row`]: a declaration of an index file, which entries may follow.
+    pub(crate) fn add_declaration(&mut self, new: &Declaration) -> Result<(), Contradiction> {
+        let next = Index::stream_mut(&mut self.streams, new.stream)?.next;
+        let next = next.max(new.next);
+        let stream = &mut self.streams[new.stream as usize];
+        stream.next = next;
+        self.declare(&Declaration {
+            next,
+            ..new.clone()
+        })
     }
 
-    /// Forgets about segments below `number`, which are about to be removed.
-    pub(crate) fn drop_sealed(&mut self, number: u64) {
-        self.sealed.retain(|sealed| sealed.header.number >= number);
-    }
-
-    /// The oldest segment that is known.
-    pub(crate) fn oldest_segment(&self) -> u64 {
-        let oldest = self.sealed.front().map(|sealed| sealed.header.number);
-        oldest.unwrap_or(self.open.header.number)
-    }
-
-    /// The segment below which no entry is kept any more; the oldest one when there is none.
-    pub(crate) fn retirable(&self) -> u64 {
-        let is_needed = |sealed: &&Arc<SealedSegment>| {
-            let lasts = sealed.last_positions();
-            lasts.iter().any(|(id, last)| {
-                let first = self.streams[*id as usize].first;
-                *last >= first + u64::from(planted::is("segment-removed-too-early"))
-            })
+    /// As [`Index::add_declaration`], of a stream segment, whose declarations come before its rows:
+    /// what lies below the first kept position may be missing.
+    pub(crate) fn add_kept(&mut self, new: &Declaration) -> Result<(), Contradiction> {
+        let stream = Index::stream_mut(&mut self.streams, new.stream)?;
+        let next = if stream.is_unseen() {
+            new.first
+        } else {
+            stream.next.max(new.first)
         };
-        match self.sealed.iter().find(is_needed) {
-            Some(needed) => needed.header.number,
-            None => self.open.header.number,
+        stream.next = next;
+        self.declare(&Declaration {
+            next,
+            ..new.clone()
+        })
+    }
+
+    /// Ends what [`Index::add_kept`] began for a stream, when its rows are added.
+    pub(crate) fn end_kept(&mut self, new: &Declaration) {
+        let stream = &mut self.streams[new.stream as usize];
+        stream.next = stream.next.max(new.next);
+    }
+
+    /// Adds a stream as the directory knows it.
+    pub(crate) fn add_stream(&mut self, new: Declaration) -> Result<(), Contradiction> {
+        let stream = Index::stream_mut(&mut self.streams, new.stream)?;
+        (stream.first, stream.next) = (new.first, new.next);
+        stream.name = Some(new.name);
+        self.by_name = None;
+        Ok(())
+    }
+
+    /// Adds a part of the history, whose streams are known.
+    pub(crate) fn add_part(&mut self, part: Part) {
+        self.parts.push(part);
+    }
+
+    /// Goes on at `start`, in `next`.
+    pub(crate) fn go_on_at(&mut self, start: End, next: SegmentHeader) {
+        self.open = OpenSegment::new(next, start);
+    }
+
+    /// The place behind what is sealed.
+    pub(crate) fn open_start(&self) -> End {
+        self.open.start
+    }
+
+    /// How many streams there may be.
+    pub(crate) fn stream_count(&self) -> u32 {
+        u32::try_from(self.streams.len()).expect("numbers of streams fit 32 bits")
+    }
+
+    /// Those of `streams` that have a name, as they were at [`Index::open_start`], or as whoever goes
+    /// on from there finds them.
+    pub(crate) fn declarations_at_start(
+        &self,
+        streams: Range<u32>,
+    ) -> impl Iterator<Item = Declaration> + '_ {
+        let known = streams.filter_map(|id| self.declaration(id));
+        known.map(|known| {
+            let run = self.streams[known.stream as usize].open_run;
+            let next = run.map_or(known.next, |run| self.open.runs[run.get() as usize - 1].1);
+            let first = known.first.min(next);
+            Declaration {
+                first,
+                next,
+                ..known
+            }
+        })
+    }
+
+    /// Goes over to the index file of `segment`, which covers `span`.
+    pub(crate) fn use_index_file(&mut self, header: SegmentHeader, span: Span) {
+        self.parts.replace(Part::Log(Arc::new(SealedSegment {
+            header,
+            span,
+            content: Content::InIndexFile,
+        })));
+    }
+
+    /// The files of the history.
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Keeps a stream segment for when the mark lets go of the log segments that it stands for.
+    pub(crate) fn prepare(&mut self, segment: Arc<StreamSegment>) {
+        self.prepared = Some(segment);
+    }
+
+    /// Puts the stream segment that was prepared in the place of the log segments below `segment`,
+    /// which are about to be removed.
+    pub(crate) fn adopt(&mut self, segment: u64) {
+        if let Some(prepared) = self.prepared.take() {
+            assert_eq!(
+                prepared.header.last + 1,
+                segment,
+                "what is let go of is kept"
+            );
+            self.parts.replace(Part::Streams(prepared));
         }
     }
 
-    /// The streams whose newest declaration lies below segment `number`, as they are now.
-    pub(crate) fn declared_below(&self, number: u64) -> Vec<Declaration> {
-        let ids = 0..u32::try_from(self.streams.len()).expect("numbers of streams fit 32 bits");
-        let old = ids.filter(|id| self.streams[*id as usize].declared < number);
-        old.filter_map(|id| self.declaration(id)).collect()
+    /// Puts a stream segment in the place of those it was merged from.
+    pub(crate) fn use_merged(&mut self, segment: Arc<StreamSegment>) {
+        self.parts.replace(Part::Streams(segment));
+    }
+
+    /// Takes `streams` for the history before the log segment `first`.
+    pub(crate) fn set_history(&mut self, streams: Vec<Arc<StreamSegment>>, first: u64) {
+        self.parts.set_history(streams, first);
+    }
+
+    /// The first kept position of stream `id`.
+    pub(crate) fn first(&self, id: u32) -> u64 {
+        self.streams
+            .get(id as usize)
+            .map_or(1, |stream| stream.first)
     }
 
     /// What would be declared of stream `id` now.
@@ -312,18 +403,11 @@ impl Index {
         stream.map_or((1, 1), |stream| (stream.first, stream.next))
     }
 
-    /// Where the durable entry at `position` and those after it are.
+    /// Where the durable entry at `position` and those after it are, if that is in the open segment.
     pub(crate) fn locate(&self, id: u32, position: u64) -> Option<Extent> {
-        let stream = self.streams.get(id as usize)?;
-        if let Some(run) = stream.open_run {
-            let (_, first, offsets) = &self.open.runs[run.get() as usize - 1];
-            if position >= *first {
-                return extent(self.open.header, *first, offsets, position);
-            }
-        }
-        self.sealed
-            .iter()
-            .find_map(|sealed| sealed.locate(id, position))
+        let run = self.streams.get(id as usize)?.open_run?;
+        let (_, first, offsets) = &self.open.runs[run.get() as usize - 1];
+        extent(self.open.header, *first, offsets, position)
     }
 
     /// Up to `limit` streams that start with `prefix`, after the name `after`.

@@ -1,5 +1,6 @@
 //! The journal as its users see it: opens a directory, owns the threads, implements the port.
 
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use refrain_core::port::journal::{
 };
 use refrain_core::{Name, Position};
 
-use crate::error::OpenError;
+use crate::compaction::{Compaction, CompactionProgress, Compactor};
+use crate::error::{CompactError, OpenError};
+use crate::format::directory::State;
 use crate::keeper::{Housekeeping, Keeper};
 use crate::log::Log;
 use crate::options::{JournalOptions, Settings};
@@ -57,6 +60,7 @@ pub struct FileJournal {
     keeper: Arc<Keeper>,
     read_side: Arc<ReadSide>,
     writer: Threads,
+    compaction: Threads,
     housekeeping: Threads,
     readers: Threads,
     /// Given back last, when nothing writes any more.
@@ -111,8 +115,17 @@ impl FileJournal {
         let nexts = recovered.index.nexts();
         let mark = *recovered.mark.last();
         let next_segment = mark.end.segment + 1;
-        let keeper = Keeper::new(next_segment, recovered.spare, recovered.unindexed);
+        let compactor = Arc::new(Compactor::new(mark.first_segment));
+        let keeper = Keeper::new(
+            next_segment,
+            recovered.spare,
+            recovered.unindexed,
+            Arc::clone(&compactor),
+        );
         let keeper = Arc::new(keeper);
+        if recovered.state == State::Running && mark.end.segment > 1 {
+            keeper.want_directory();
+        }
         let dir = dir.to_path_buf();
         let read_side = ReadSide::new(Arc::clone(&disk), dir.clone(), recovered.index);
         let read_side = Arc::new(read_side);
@@ -130,6 +143,17 @@ impl FileJournal {
             Arc::clone(&keeper),
             settings.mark_sync_idle,
         );
+        let compaction = Compaction {
+            disk: Arc::clone(&disk),
+            dir: dir.clone(),
+            compactor,
+            queue: Arc::clone(&queue),
+            read_side: Arc::clone(&read_side),
+            identity: mark.identity,
+            epoch: mark.epoch,
+            segment_bytes: settings.segment_bytes,
+            bytes_per_second: settings.compaction_bytes_per_second,
+        };
         let housekeeping = Housekeeping {
             disk,
             dir,
@@ -139,12 +163,14 @@ impl FileJournal {
             identity: mark.identity,
             epoch: mark.epoch,
             segment_bytes: settings.segment_bytes,
+            sealed_bytes: Cell::new(0),
         };
         let mut journal = FileJournal {
             queue,
             keeper,
             read_side,
             writer: Threads::default(),
+            compaction: Threads::default(),
             housekeeping: Threads::default(),
             readers: Threads::default(),
             _lock: lock,
@@ -155,9 +181,29 @@ impl FileJournal {
             .housekeeping
             .start("refrain-keep", move || housekeeping.run())?;
         journal
+            .compaction
+            .start("refrain-compact", move || compaction.run())?;
+        journal
             .writer
             .start("refrain-write", move || writer.run())?;
         Ok(journal)
+    }
+
+    /// Rewrites all sealed history as stream segments and leaves out what is forgotten, now and as
+    /// fast as it goes. Asked by this call, before the future is polled. The segment that is being
+    /// written stays as it is.
+    ///
+    /// # Errors
+    /// [`CompactError`]; nothing is lost then, and what was done stays done.
+    pub fn compact(&self) -> BoxFuture<'static, Result<(), CompactError>> {
+        let asked = self.keeper.compactor.ask();
+        Box::pin(async move { asked.await.unwrap_or(Err(CompactError::Closed)) })
+    }
+
+    /// How far compaction has come.
+    #[must_use]
+    pub fn compaction(&self) -> CompactionProgress {
+        self.keeper.compactor.progress()
     }
 
     /// The rejected append may have been the last straw: look whether there is room again.
@@ -192,6 +238,8 @@ impl Drop for FileJournal {
     fn drop(&mut self) {
         self.queue.close();
         self.writer.join();
+        self.keeper.compactor.end();
+        self.compaction.join();
         self.keeper.end();
         self.housekeeping.join();
         self.read_side.readers.end();

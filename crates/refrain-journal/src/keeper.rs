@@ -1,25 +1,35 @@
-//! The work beside the log: a spare segment always ready, index files for sealed segments, removal
-//! of segments that nobody needs. Done by one thread, so that the writer never waits for it unless
-//! segments fill faster than the disk makes them.
+//! The work beside the log: a spare segment always ready, index files for sealed segments, the
+//! directory, removal of log segments that were rewritten. Done by one thread, so that the writer
+//! never waits for it unless segments fill faster than the disk makes them.
 //!
 //! A spare is ready as soon as it is there, and is filled with zeros piece by piece while nobody needs
 //! it, a little ahead of the place that the log has reached in its own segment: so the zeros share the
 //! disk with the log evenly, and a log that stands still costs nothing. If the log is faster than the
 //! zeros, it takes the spare as it is and waits for one piece at most.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use crate::compaction::Compactor;
+use crate::directory::DirectoryWriter;
+use crate::format::mark::End;
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::log_index;
 use crate::queue::Queue;
 use crate::read_side::ReadSide;
-use crate::recovery::read_table;
 use crate::sealed::SealedSegment;
-use crate::segment::{Segment, index_name};
-use crate::storage::{Disk, is_full, replace_file};
+use crate::segment::Segment;
+use crate::storage::{Disk, is_full};
 use crate::sync::{Condvar, Mutex, MutexGuard};
+
+/// About what a stream takes in the directory.
+const STREAM_BYTES: u64 = 64;
+
+/// Bytes of log for each byte of the directory that is written.
+const LOG_OVER_DIRECTORY: u64 = 4;
 
 /// What the writer and the keeper's thread share.
 #[derive(Debug)]
@@ -29,6 +39,7 @@ pub(crate) struct Keeper {
     work: Condvar,
     /// Rung when the spare's state changed.
     spare: Condvar,
+    pub(crate) compactor: Arc<Compactor>,
 }
 
 #[derive(Debug)]
@@ -39,7 +50,9 @@ struct State {
     sealed: VecDeque<Arc<SealedSegment>>,
     /// Segments from the first of these numbers to before the second are to be removed.
     remove: VecDeque<(u64, u64)>,
-    look_for_retirable: bool,
+    wants_directory: bool,
+    /// The end of the log, after which nothing comes.
+    closed: Option<End>,
     is_ending: bool,
 }
 
@@ -84,7 +97,8 @@ enum Task {
     Fill(Segment, u32),
     WriteIndex(Arc<SealedSegment>),
     Remove(u64, u64),
-    LookForRetirable,
+    WriteDirectory,
+    Close(End),
     End,
 }
 
@@ -92,7 +106,7 @@ impl State {
     /// What there is to do, the most urgent first.
     fn next_task(&mut self) -> Option<Task> {
         if self.is_ending {
-            return Some(Task::End);
+            return Some(self.last_task());
         }
         if let Spare::Wanted(number) = self.spare {
             return Some(Task::MakeSpare(number));
@@ -103,10 +117,23 @@ impl State {
         if let Some((from, to)) = self.remove.pop_front() {
             return Some(Task::Remove(from, to));
         }
-        if std::mem::take(&mut self.look_for_retirable) {
-            return Some(Task::LookForRetirable);
+        if std::mem::take(&mut self.wants_directory) {
+            return Some(Task::WriteDirectory);
         }
         self.next_piece()
+    }
+
+    /// What is done before the end: what a quick opening needs, if the log ended well. The next
+    /// opening makes what is missing, which takes longer.
+    fn last_task(&mut self) -> Task {
+        let Some(end) = self.closed else {
+            return Task::End;
+        };
+        if let Some(segment) = self.sealed.pop_front() {
+            return Task::WriteIndex(segment);
+        }
+        self.closed = None;
+        Task::Close(end)
     }
 
     fn next_piece(&mut self) -> Option<Task> {
@@ -132,6 +159,7 @@ impl Keeper {
         next: u64,
         spare: Option<Segment>,
         unindexed: Vec<Arc<SealedSegment>>,
+        compactor: Arc<Compactor>,
     ) -> Keeper {
         Keeper {
             state: Mutex::new(State {
@@ -142,11 +170,13 @@ impl Keeper {
                 log_offset: SEGMENT_HEADER_BYTES,
                 sealed: unindexed.into(),
                 remove: VecDeque::new(),
-                look_for_retirable: true,
+                wants_directory: false,
+                closed: None,
                 is_ending: false,
             }),
             work: Condvar::new(),
             spare: Condvar::new(),
+            compactor,
         }
     }
 
@@ -193,14 +223,18 @@ impl Keeper {
     pub(crate) fn sealed(&self, segment: Arc<SealedSegment>) {
         let mut state = self.lock();
         state.sealed.push_back(segment);
-        state.look_for_retirable = true;
         self.work.notify_one();
     }
 
-    /// Orders a look whether whole segments are forgotten.
-    pub(crate) fn forgotten(&self) {
-        self.lock().look_for_retirable = true;
+    /// Orders the directory.
+    pub(crate) fn want_directory(&self) {
+        self.lock().wants_directory = true;
         self.work.notify_one();
+    }
+
+    /// The log ended at `end`, and the mark says so for good.
+    pub(crate) fn closed(&self, end: End) {
+        self.lock().closed = Some(end);
     }
 
     /// Orders the removal of the segments from `from` to before `to`; nobody looks for them.
@@ -268,6 +302,8 @@ pub(crate) struct Housekeeping {
     pub(crate) identity: u64,
     pub(crate) epoch: u64,
     pub(crate) segment_bytes: u32,
+    /// Bytes of log that were sealed since the directory was written.
+    pub(crate) sealed_bytes: Cell<u64>,
 }
 
 impl Housekeeping {
@@ -287,10 +323,8 @@ impl Housekeeping {
                 }
                 Task::WriteIndex(segment) => self.write_index(&segment),
                 Task::Remove(from, to) => self.remove(from, to),
-                Task::LookForRetirable => {
-                    self.look_for_retirable();
-                    Ok(())
-                }
+                Task::WriteDirectory => self.write_directory(),
+                Task::Close(end) => self.close(end),
                 Task::End => return,
             };
             if let Err(error) = done {
@@ -341,27 +375,46 @@ impl Housekeeping {
     }
 
     fn write_index(&self, segment: &SealedSegment) -> io::Result<()> {
-        let number = segment.header.number;
-        let Some(bytes) = segment.draft() else {
-            return Ok(());
-        };
-        let name = index_name(number);
-        let temporary = format!("{name}.new");
-        replace_file(self.disk.as_ref(), &self.dir, &temporary, &name, &bytes)?;
-        if let Some(table) = read_table(self.disk.as_ref(), &self.dir, &segment.header) {
-            self.read_side.index().use_index_file(number, table);
+        if let Some(span) = log_index::write(self.disk.as_ref(), &self.dir, segment)? {
+            self.read_side.index().use_index_file(segment.header, span);
+        }
+        self.keeper.compactor.sealed();
+        let bytes = self.sealed_bytes.get() + u64::from(segment.span.end);
+        self.sealed_bytes.set(bytes);
+        let streams = u64::from(self.read_side.index().stream_count());
+        if bytes >= LOG_OVER_DIRECTORY * STREAM_BYTES * streams {
+            self.keeper.want_directory();
         }
         Ok(())
     }
 
-    fn look_for_retirable(&self) {
-        let (oldest, retirable) = {
-            let index = self.read_side.index();
-            (index.oldest_segment(), index.retirable())
-        };
-        if oldest < retirable {
-            self.queue.retire(retirable);
+    fn directory(&self) -> DirectoryWriter<'_> {
+        DirectoryWriter {
+            disk: self.disk.as_ref(),
+            dir: &self.dir,
+            side: &self.read_side,
+            identity: self.identity,
+            epoch: self.epoch,
         }
+    }
+
+    fn write_directory(&self) -> io::Result<()> {
+        if self.directory().running()? {
+            self.sealed_bytes.set(0);
+        }
+        Ok(())
+    }
+
+    /// Leaves all that the next opening needs to be quick.
+    fn close(&self, end: End) -> io::Result<()> {
+        let open = self.read_side.index().seal_end(end, self.epoch);
+        if let Some(open) = open {
+            let span = log_index::write(self.disk.as_ref(), &self.dir, &open)?;
+            if let Some(span) = span {
+                self.read_side.index().use_index_file(open.header, span);
+            }
+        }
+        self.directory().closed()
     }
 
     fn remove(&self, from: u64, to: u64) -> io::Result<()> {

@@ -8,8 +8,11 @@
 //! `docs/journal-format.md` describes every byte, and argues why no crash loses what was
 //! acknowledged. [`Disk`] is the seam below which tests and simulations replace the file system.
 
+mod buffers;
+mod compaction;
 mod completion;
 mod cursor;
+mod directory;
 mod error;
 mod format;
 mod index;
@@ -17,16 +20,19 @@ pub mod inspect;
 mod journal;
 mod keeper;
 mod log;
+mod log_index;
 mod mark;
 mod memory;
 mod names;
 mod options;
+mod parts;
 mod pending;
 mod planted;
 mod queue;
 mod read_side;
 mod reader;
 mod readers;
+mod reading;
 mod recovery;
 mod scan;
 mod sealed;
@@ -34,13 +40,16 @@ mod segment;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod snapshots;
+mod source;
 mod storage;
+mod stream_segment;
 mod sync;
 mod threads;
 mod tracker;
 mod writer;
 
-pub use error::OpenError;
+pub use compaction::CompactionProgress;
+pub use error::{CompactError, OpenError};
 pub use journal::FileJournal;
 pub use memory::{AppendFault, MemoryJournal, MemorySnapshots};
 pub use options::JournalOptions;

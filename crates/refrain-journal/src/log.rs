@@ -8,11 +8,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::format::catalogue::Span;
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use crate::format::mark::{End, Mark};
-use crate::format::record::{self, Declaration};
+use crate::format::record;
 use crate::format::segment_header::SegmentHeader;
-use crate::format::segment_index::Span;
 use crate::keeper::{Keeper, NoSpare};
 use crate::mark::MarkFile;
 use crate::pending::{Gathered, Pending};
@@ -156,17 +156,6 @@ impl Log {
         Ok(to)
     }
 
-    /// Declares streams anew, as they are at this end of the log. There is room for all of them.
-    pub(crate) fn declare(&mut self, declarations: &[Declaration]) -> Result<(), WriteError> {
-        let mut gathered = Gathered::default();
-        for declaration in declarations {
-            gathered.declare(declaration.clone());
-        }
-        let written = self.write(&mut gathered, 0)?;
-        assert_eq!(written, declarations.len(), "they fit one frame");
-        Ok(())
-    }
-
     /// Lets go of the segments below `first`: afterwards nothing looks for them any more.
     pub(crate) fn retire(&mut self, first: u64) -> Result<(), WriteError> {
         let mark = Mark {
@@ -175,6 +164,11 @@ impl Log {
         };
         let settled = self.mark.settle(mark);
         settled.map_err(WriteError::failed(self.mark.path()))
+    }
+
+    /// The end of the log, as the mark says it.
+    pub(crate) fn end(&self) -> End {
+        self.mark.last().end
     }
 
     /// The oldest kept segment.

@@ -37,6 +37,7 @@ pub struct JournalOptions {
     reader_threads: usize,
     mark_sync_idle: Duration,
     poll_interval: Duration,
+    compaction_bytes_per_second: u64,
     identity: Option<u64>,
 }
 
@@ -49,6 +50,7 @@ impl Default for JournalOptions {
             reader_threads: 2,
             mark_sync_idle: Duration::from_secs(1),
             poll_interval: Duration::from_millis(10),
+            compaction_bytes_per_second: 32 * MIB,
             identity: None,
         }
     }
@@ -97,6 +99,14 @@ impl JournalOptions {
         self
     }
 
+    /// Bytes that compaction writes in a second at most, in the background; 32 MiB unless set. With 0
+    /// it only gives back log segments of which nothing is needed any more, until
+    /// [`FileJournal::compact`](crate::FileJournal::compact) asks for more.
+    pub fn compaction_bytes_per_second(mut self, bytes: u64) -> JournalOptions {
+        self.compaction_bytes_per_second = bytes;
+        self
+    }
+
     /// The identity of a journal that is made, instead of a random one, so that a simulation
     /// repeats byte by byte. Has no effect on a journal that exists.
     pub fn identity(mut self, identity: u64) -> JournalOptions {
@@ -130,6 +140,7 @@ impl JournalOptions {
             reader_threads: self.reader_threads,
             mark_sync_idle: self.mark_sync_idle,
             poll_interval: self.poll_interval,
+            compaction_bytes_per_second: self.compaction_bytes_per_second,
             identity: self.identity,
         })
     }
@@ -144,6 +155,7 @@ pub(crate) struct Settings {
     pub(crate) reader_threads: usize,
     pub(crate) mark_sync_idle: Duration,
     pub(crate) poll_interval: Duration,
+    pub(crate) compaction_bytes_per_second: u64,
     pub(crate) identity: Option<u64>,
 }
 

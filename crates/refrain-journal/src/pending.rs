@@ -129,16 +129,6 @@ impl Gathered {
         place
     }
 
-    /// Adds a declaration that nobody waits for.
-    pub(crate) fn declare(&mut self, declaration: Declaration) {
-        let mut records = Records::new();
-        records.add_declaration(&declaration);
-        let at = Position::new(declaration.next).expect("next positions start at 1");
-        let stream = declaration.stream;
-        let work = Work::Forget(Box::new(declaration));
-        self.push(stream, at, work, records.bytes());
-    }
-
     /// The records of the submissions from place `from` to before `to`, behind room for a header.
     /// For other places than the first that is the end of records which are durable already.
     pub(crate) fn frame(&mut self, from: usize, to: usize) -> (&[Pending], &mut [u8]) {

@@ -2,17 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use refrain_core::port::journal::{Cursor, ReadError};
 use refrain_core::{Name, Position};
 
+use crate::buffers::Buffers;
 use crate::cursor::{FileCursor, Until};
 use crate::index::Index;
 use crate::names::Names;
 use crate::readers::Readers;
 use crate::storage::Disk;
 use crate::sync::{Mutex, MutexGuard};
+use crate::tracker::Tracker;
 
 /// Shared by cursors, and by whoever adds to the index.
 #[derive(Debug)]
@@ -21,7 +23,11 @@ pub(crate) struct ReadSide {
     pub(crate) dir: PathBuf,
     pub(crate) names: Arc<Names>,
     pub(crate) readers: Arc<Readers>,
+    /// What chunks lend their entries from.
+    pub(crate) buffers: Buffers,
     index: Mutex<Index>,
+    /// Brings the index up to date when somebody else writes the journal.
+    tracker: OnceLock<Weak<Tracker>>,
     /// Whether nothing more will be added to the index.
     is_ended: AtomicBool,
 }
@@ -37,13 +43,30 @@ impl ReadSide {
             dir,
             names: Arc::new(names),
             readers: Arc::default(),
+            buffers: Buffers::default(),
             index: Mutex::new(index),
+            tracker: OnceLock::new(),
             is_ended: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has `tracker` asked when files are not where the index says.
+    pub(crate) fn set_tracker(&self, tracker: Weak<Tracker>) {
+        let set = self.tracker.set(tracker);
+        assert!(set.is_ok(), "a journal has one writer");
+    }
+
+    /// A file that the index names is gone. Whoever writes the journal has changed the index before
+    /// that; a reader of another's journal looks what there is now.
+    pub(crate) fn look_again(&self) -> Result<(), ReadError> {
+        match self.tracker.get().and_then(Weak::upgrade) {
+            Some(tracker) => tracker.refresh(),
+            None => Ok(()),
+        }
     }
 
     /// Says that nothing more will come, to those who wait for it as well.

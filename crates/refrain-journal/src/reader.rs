@@ -74,6 +74,7 @@ impl JournalReader {
         let settings = options.check()?;
         let dir = dir.as_ref().to_path_buf();
         let tracker = Arc::new(Tracker::open(disk, dir.clone())?);
+        tracker.side.set_tracker(Arc::downgrade(&tracker));
         let reader = JournalReader {
             tracker,
             threads: Threads::default(),

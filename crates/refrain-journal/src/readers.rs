@@ -51,8 +51,7 @@ impl Readers {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Answer<T> {
-        let slot = Arc::new(Mutex::new(Slot::Empty(None)));
-        let promise = Promise(Arc::clone(&slot));
+        let (promise, answer) = answer();
         let mut jobs = self.lock();
         if !jobs.is_ending {
             jobs.waiting
@@ -60,7 +59,7 @@ impl Readers {
             drop(jobs);
             self.bell.notify_one();
         }
-        Answer(slot)
+        answer
     }
 
     /// Ends the threads after the jobs that wait.
@@ -123,10 +122,23 @@ impl<T> Future for Answer<T> {
     }
 }
 
-struct Promise<T>(Arc<Mutex<Slot<T>>>);
+/// A promise, and the answer that it completes.
+pub(crate) fn answer<T>() -> (Promise<T>, Answer<T>) {
+    let slot = Arc::new(Mutex::new(Slot::Empty(None)));
+    (Promise(Arc::clone(&slot)), Answer(slot))
+}
+
+/// Completes an [`Answer`]; with nothing when it is dropped.
+pub(crate) struct Promise<T>(Arc<Mutex<Slot<T>>>);
+
+impl<T> std::fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Promise")
+    }
+}
 
 impl<T> Promise<T> {
-    fn keep(self, value: T) {
+    pub(crate) fn keep(self, value: T) {
         self.settle(Slot::Filled(value));
     }
 

@@ -7,7 +7,7 @@ use std::io;
 
 use crate::format::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, Sealed};
 use crate::format::mark::End;
-use crate::format::record::{self, Declaration, Kind};
+use crate::format::record::{self, Declaration, Kind, RECORD_HEADER_BYTES, RecordHeader};
 use crate::format::segment_header::SEGMENT_HEADER_BYTES;
 use crate::planted;
 use crate::recovery::table::Found;
@@ -117,6 +117,14 @@ impl Scan {
             Some(()) => Ok((Found::Frame, Some(sealed))),
             None => Ok((Found::Fragment, None)),
         }
+    }
+
+    /// The bytes of an entry among [`Scan::items`], whose record starts at `offset`.
+    pub(crate) fn entry(&self, offset: u32) -> &[u8] {
+        let at = offset as usize - self.window.start;
+        let record = &self.window.bytes[at..];
+        let header = RecordHeader::peek(record).expect("the frame was whole");
+        &record[RECORD_HEADER_BYTES..header.record_bytes()]
     }
 
     /// Forgets what was read ahead: it may have been overwritten since.

@@ -184,6 +184,9 @@ pub(crate) fn index_name(number: u64) -> String {
 pub(crate) enum FileKind {
     Log(u64),
     Index(u64),
+    /// A stream segment, for these log segments.
+    Streams(u64, u64),
+    Directory,
     /// Left behind by something that did not finish.
     Temporary,
     /// Not ours to touch.
@@ -193,17 +196,34 @@ pub(crate) enum FileKind {
 impl FileKind {
     pub(crate) fn of(name: &str) -> FileKind {
         let Some((stem, ending)) = name.split_once('.') else {
-            return FileKind::Other;
+            let is_directory = name == crate::directory::DIRECTORY_FILE;
+            return if is_directory {
+                FileKind::Directory
+            } else {
+                FileKind::Other
+            };
         };
-        let number = stem.parse().ok().filter(|_| stem.len() >= 10);
-        match (number, ending) {
+        if let Some((first, last)) = stem.split_once('-') {
+            return match (number_of(first), number_of(last), ending) {
+                (Some(first), Some(last), "seg") if first <= last => FileKind::Streams(first, last),
+                (Some(_), Some(_), "seg.new") => FileKind::Temporary,
+                _ => FileKind::Other,
+            };
+        }
+        match (number_of(stem), ending) {
             (Some(number), "log") => FileKind::Log(number),
             (Some(number), "idx") => FileKind::Index(number),
             (Some(_), "log.new" | "idx.new") => FileKind::Temporary,
-            _ if name == "mark.new" => FileKind::Temporary,
+            _ if name == "mark.new" || name == "directory.new" => FileKind::Temporary,
             _ => FileKind::Other,
         }
     }
+}
+
+/// The number that digits of the usual length stand for.
+fn number_of(digits: &str) -> Option<u64> {
+    let is_usual = digits.len() >= 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_usual)
 }
 
 #[cfg(test)]
@@ -216,6 +236,11 @@ mod tests {
         assert_eq!(FileKind::of(&index_name(7)), FileKind::Index(7));
         assert_eq!(FileKind::of("0000000007.log.new"), FileKind::Temporary);
         assert_eq!(FileKind::of("mark.new"), FileKind::Temporary);
+        let streams = crate::stream_segment::segment_name(1, 7);
+        assert_eq!(FileKind::of(&streams), FileKind::Streams(1, 7));
+        assert_eq!(FileKind::of(&(streams + ".new")), FileKind::Temporary);
+        assert_eq!(FileKind::of("directory"), FileKind::Directory);
+        assert_eq!(FileKind::of("0000000007-0000000001.seg"), FileKind::Other);
         assert_eq!(FileKind::of("7.log"), FileKind::Other);
         assert_eq!(FileKind::of("notes.txt"), FileKind::Other);
     }

@@ -10,14 +10,15 @@ use std::time::Duration;
 use refrain_core::port::journal::ReadError;
 
 use crate::error::OpenError;
+use crate::format::catalogue::Span;
 use crate::format::mark::{End, Mark};
-use crate::format::segment_index::Span;
+use crate::log_index::LogIndex;
 use crate::mark::MarkFile;
 use crate::read_side::ReadSide;
 use crate::recovery::table::Found;
-use crate::recovery::{Reach, Walk, Walked, read_table, take};
+use crate::recovery::{History, Reach, Walk, Walked, take};
 use crate::scan::Scan;
-use crate::segment::Segment;
+use crate::segment::{FileKind, Segment};
 use crate::storage::{Access, Disk};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
@@ -99,8 +100,24 @@ impl Tracker {
             }
         }
         if mark.first_segment > progress.first_segment {
-            progress.first_segment = mark.first_segment;
-            side.index().drop_sealed(mark.first_segment);
+            self.take_history(progress)?;
+        }
+        Ok(())
+    }
+
+    /// Goes over to the stream segments that there are by now. They may be merged meanwhile: then
+    /// again.
+    fn take_history(&self, progress: &mut Progress) -> Result<(), OpenError> {
+        let side = &self.side;
+        let (disk, dir) = (side.disk.as_ref(), side.dir.as_path());
+        let (first, history) = tries(disk, dir, |mark| {
+            let names = disk.list(dir).map_err(OpenError::io(dir))?;
+            let history = History::open(disk, dir, mark, &names)?;
+            Ok((mark.first_segment, history))
+        })?;
+        if first <= progress.scan.at.segment {
+            progress.first_segment = first;
+            side.index().set_history(history.segments, first);
         }
         Ok(())
     }
@@ -164,8 +181,8 @@ impl Tracker {
             end: end.offset,
         };
         let sealed = side.index().seal(span, next.header);
-        if let Some(table) = read_table(disk, dir, &sealed.header) {
-            side.index().use_index_file(end.segment, table);
+        if let Ok(known) = LogIndex::open(disk, dir, &sealed.header) {
+            side.index().use_index_file(sealed.header, *known.span());
         }
         progress.start = Scan::start_of(number, end.frame, end.chain);
         progress.scan = Scan::new(next, progress.start, progress.scan.epoch);
@@ -233,22 +250,40 @@ impl Tracker {
     }
 }
 
-/// Goes through the log up to the mark. Segments may go away meanwhile: then again.
+/// Goes through the log up to the mark.
 fn walk(disk: &dyn Disk, dir: &Path) -> Result<(Mark, Walked), OpenError> {
+    tries(disk, dir, |mark| {
+        let walked = Walk::new(disk, dir, *mark, Reach::Mark)?.run()?;
+        Ok((*mark, walked))
+    })
+}
+
+/// Does what needs files that may go away meanwhile: then again.
+fn tries<T>(
+    disk: &dyn Disk,
+    dir: &Path,
+    mut work: impl FnMut(&Mark) -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
     let missing = || OpenError::Missing {
         dir: dir.to_path_buf(),
     };
-    let mut mark = MarkFile::read(disk, dir)?.ok_or_else(missing)?;
+    let look = || {
+        let mark = MarkFile::read(disk, dir)?.ok_or_else(missing)?;
+        let mut streams = disk.list(dir).map_err(OpenError::io(dir))?;
+        streams.retain(|name| matches!(FileKind::of(name), FileKind::Streams(..)));
+        streams.sort_unstable();
+        Ok::<(Mark, Vec<String>), OpenError>((mark, streams))
+    };
+    let (mut mark, mut streams) = look()?;
     for _ in 0..TRIES_MAX {
-        let walked = Walk::new(disk, dir, mark, Reach::Mark).and_then(|walk| walk.run());
-        match walked {
-            Ok(walked) => return Ok((mark, walked)),
+        match work(&mark) {
+            Ok(done) => return Ok(done),
             Err(error) => {
-                let now = MarkFile::read(disk, dir)?.ok_or_else(missing)?;
-                if now.first_segment == mark.first_segment {
+                let now = look()?;
+                if (now.0.first_segment, &now.1) == (mark.first_segment, &streams) {
                     return Err(error);
                 }
-                mark = now;
+                (mark, streams) = now;
             }
         }
     }

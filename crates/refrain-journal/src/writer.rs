@@ -6,7 +6,6 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::completion::Failure;
-use crate::format::record::DECLARATION_BYTES_MAX;
 use crate::keeper::Keeper;
 use crate::log::{Log, WriteError};
 use crate::pending::{Gathered, Pending, Work};
@@ -15,9 +14,6 @@ use crate::queue::{Call, Queue};
 use crate::read_side::ReadSide;
 use crate::scan::Item;
 use crate::sealed::SealedSegment;
-
-/// Declarations that are written at once when segments are retired: few enough for any segment.
-const DECLARATIONS_MAX: usize = 16;
 
 /// The writer and all that it owns.
 #[derive(Debug)]
@@ -85,8 +81,11 @@ impl Writer {
                 }
             }
         }
-        if let Err(error) = self.log.sync_mark() {
-            tracing::warn!(%error, "journal: the durable mark could not be synced at the end");
+        match self.log.sync_mark() {
+            Ok(()) => self.keeper.closed(self.log.end()),
+            Err(error) => {
+                tracing::warn!(%error, "journal: the durable mark could not be synced at the end");
+            }
         }
     }
 
@@ -103,12 +102,17 @@ impl Writer {
                 self.show();
             }
             let mut to = written?;
+            let has_rotated = sealed.is_some();
             self.index(sealed);
             self.show();
             if planted::is("later-frame-answered") {
                 to = self.taken.pendings().len();
             }
             self.settle(to);
+            // So the mark lags by a segment at most, and recovery has little to write again.
+            if has_rotated {
+                self.log.sync_mark()?;
+            }
         }
         self.let_go();
         Ok(())
@@ -122,7 +126,7 @@ impl Writer {
         self.settled = to;
         let is_forgetting = |pending: &Pending| matches!(pending.work, Work::Forget(_));
         if settled.iter().any(is_forgetting) {
-            self.keeper.forgotten();
+            self.keeper.compactor.forgotten();
         }
     }
 
@@ -175,27 +179,18 @@ impl Writer {
         }
     }
 
-    /// Declares anew what is only declared in segments below `segment`, then lets go of them.
+    /// Lets go of the log segments below `segment`, which a stream segment stands for now.
     fn retire(&mut self, segment: u64) -> Result<(), WriteError> {
         let oldest = self.log.first_segment();
         if segment <= oldest {
             return Ok(());
         }
-        let mut declarations = self.read_side.index().declared_below(segment);
-        if planted::is("removed-before-declared") {
-            declarations.clear();
-        }
         if planted::is("removed-before-mark") {
             self.keeper.remove(oldest, segment);
         }
-        for some in declarations.chunks(DECLARATIONS_MAX) {
-            let sealed = self.make_room(some.len() * DECLARATION_BYTES_MAX)?;
-            self.log.declare(some)?;
-            self.index(sealed);
-            self.show();
-        }
         self.log.retire(segment)?;
-        self.read_side.index().drop_sealed(segment);
+        self.read_side.index().adopt(segment);
+        self.keeper.compactor.adopted(segment);
         self.keeper.remove(oldest, segment);
         Ok(())
     }
@@ -208,6 +203,7 @@ impl Drop for Writer {
             self.queue
                 .stop(Some(self.taken.flush()), "the writer's thread panicked");
         }
+        self.keeper.compactor.end();
         self.read_side.end();
     }
 }

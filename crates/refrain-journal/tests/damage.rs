@@ -75,6 +75,8 @@ async fn history(count: u64) -> History {
         let bytes = disk.get(&log);
         ends.push(bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1);
     }
+    // Not closed: the tail of a journal that was closed is not read when it is opened.
+    let disk = disk.after_kill();
     drop(journal);
     History { disk, marks, ends }
 }

@@ -15,7 +15,10 @@ use support::{FaultDisk, batch, name, position};
 const DIR: &str = "/journal";
 
 fn open(disk: &FaultDisk) -> FileJournal {
-    let options = JournalOptions::default().segment_bytes(8192).identity(7);
+    let options = JournalOptions::default()
+        .segment_bytes(8192)
+        .identity(7)
+        .compaction_bytes_per_second(0);
     FileJournal::open_on(Arc::new(disk.clone()), DIR, options).unwrap()
 }
 

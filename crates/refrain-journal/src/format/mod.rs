@@ -4,14 +4,18 @@
 //! give a value or `None`, never a panic. What is checked against the rest of the journal (numbers,
 //! chains, positions) is checked by the callers.
 
+pub(crate) mod catalogue;
+pub(crate) mod directory;
 pub(crate) mod frame;
 pub(crate) mod mark;
 pub(crate) mod record;
 pub(crate) mod segment_header;
 pub(crate) mod segment_index;
+pub(crate) mod stream_segment;
 
-/// The version that this program writes, and the only one it reads. 0 may change without notice.
-pub(crate) const VERSION: u32 = 0;
+/// The version that this program writes, and the only one it reads. Frozen: what a file of this
+/// version means never changes.
+pub(crate) const VERSION: u32 = 1;
 
 /// Why stored bytes have no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,8 +49,10 @@ pub enum FindingKind {
     Mark,
     /// One of the two slots of the durable mark cannot be read. The other one serves.
     MarkSlot,
-    /// A log segment is missing, or its header is not its own.
+    /// A log segment or a stream segment is missing, or its header is not its own.
     Segment,
+    /// A part of a stream segment is damaged.
+    Block,
     /// Bytes are damaged where frames of the log were, or frames are missing.
     Frame,
     /// A record is damaged. The frame around it is not.
@@ -81,6 +83,7 @@ impl FindingKind {
             FindingKind::Mark => "mark",
             FindingKind::MarkSlot => "mark-slot",
             FindingKind::Segment => "segment",
+            FindingKind::Block => "block",
             FindingKind::Frame => "frame",
             FindingKind::Record => "record",
             FindingKind::Index => "index",
@@ -104,6 +107,7 @@ impl FindingKind {
             FindingKind::Mark
             | FindingKind::MarkSlot
             | FindingKind::Segment
+            | FindingKind::Block
             | FindingKind::Frame
             | FindingKind::Record
             | FindingKind::Index

@@ -5,14 +5,13 @@ use std::io;
 use std::path::Path;
 
 use super::finding::{Finding, FindingKind};
-use crate::format::Unreadable;
+use crate::format::catalogue::Row;
 use crate::format::record::Declaration;
 use crate::format::segment_header::SegmentHeader;
-use crate::format::segment_index::{Header, INDEX_HEADER_BYTES, Run, Table};
-use crate::storage::{Access, Disk, DiskFile, read_exact_at};
-
-/// Bytes of offsets that are read at once.
-const OFFSETS_BYTES: usize = 1024 * 1024;
+use crate::log_index::LogIndex;
+use crate::segment::index_name;
+use crate::storage::Disk;
+use crate::stream_segment::catalogue::Flaw;
 
 /// What a walk saw of one segment, as far as its index must say the same.
 #[derive(Debug)]
@@ -50,29 +49,33 @@ impl Contents {
     }
 
     pub(super) fn declare(&mut self, declaration: Declaration) {
-        self.declarations.insert(declaration.stream, declaration);
+        match self.declarations.get_mut(&declaration.stream) {
+            Some(known) => {
+                known.first = known.first.max(declaration.first);
+                known.next = known.next.max(declaration.next);
+            }
+            None => {
+                self.declarations.insert(declaration.stream, declaration);
+            }
+        }
     }
 
-    /// Whether `table` says the same.
-    fn agrees(&self, table: &Table) -> bool {
-        let runs = table.runs.iter().all(|run| {
-            self.runs.get(&run.stream)
+    /// Whether an index says the same.
+    fn agrees(&self, rows: &[Row], declarations: &[Declaration]) -> bool {
+        let has_row = |row: &Row| {
+            self.runs.get(&row.stream)
                 == Some(&RunSeen {
-                    first: run.first,
-                    count: run.count,
-                    checksum: run.checksum,
+                    first: row.first,
+                    count: row.count,
+                    checksum: row.checksum,
                 })
-        });
-        let mut newest: HashMap<u32, &Declaration> = HashMap::new();
-        for declaration in &table.declarations {
-            newest.insert(declaration.stream, declaration);
-        }
-        let declarations = newest
-            .iter()
-            .all(|(stream, declaration)| self.declarations.get(stream) == Some(*declaration));
-        runs && declarations
-            && table.runs.len() == self.runs.len()
-            && newest.len() == self.declarations.len()
+        };
+        rows.len() == self.runs.len()
+            && declarations.len() == self.declarations.len()
+            && rows.iter().all(has_row)
+            && declarations
+                .iter()
+                .all(|one| self.declarations.get(&one.stream) == Some(one))
     }
 }
 
@@ -80,91 +83,64 @@ impl Contents {
 /// index is checked by its own checksums alone.
 pub(super) fn check(
     disk: &dyn Disk,
-    path: &Path,
+    dir: &Path,
     segment: &SegmentHeader,
     contents: Option<&Contents>,
 ) -> Option<Finding> {
-    let finding = |kind, offset, detail: String| {
-        Some(Finding {
-            kind,
-            file: path.to_path_buf(),
-            offset,
-            detail,
-        })
+    let path = dir.join(index_name(segment.number));
+    let (rows, declarations) = match read(disk, dir, segment) {
+        Ok(read) => read,
+        Err(flaw) => return Some(finding_of(flaw, &path)),
     };
-    let file = match disk.open(path, Access::Read) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let detail = "the index is missing; the next opening makes it".to_owned();
-            return finding(FindingKind::IndexMissing, None, detail);
-        }
-        Err(error) => return finding(FindingKind::Unreadable, None, error.to_string()),
-    };
-    let table = match read_table(file.as_ref(), segment) {
-        Ok(Ok(table)) => table,
-        Ok(Err((offset, detail))) => return finding(FindingKind::Index, Some(offset), detail),
-        Err(error) => return finding(FindingKind::Unreadable, None, error.to_string()),
-    };
-    for run in &table.runs {
-        match offsets_are_whole(file.as_ref(), segment, run) {
-            Ok(true) => {}
-            Ok(false) => {
-                let detail = format!("the offsets of stream {} are damaged", run.stream);
-                return finding(FindingKind::Index, Some(run.offsets_at.into()), detail);
-            }
-            Err(error) => return finding(FindingKind::Unreadable, None, error.to_string()),
-        }
-    }
     match contents {
-        Some(contents) if !contents.agrees(&table) => {
-            let detail = "the index says something else than its segment".to_owned();
-            finding(FindingKind::Index, Some(0), detail)
-        }
+        Some(contents) if !contents.agrees(&rows, &declarations) => Some(Finding {
+            kind: FindingKind::Index,
+            file: path,
+            offset: Some(0),
+            detail: "the index says something else than its segment".to_owned(),
+        }),
         Some(_) | None => None,
     }
 }
 
-type Placed<T> = Result<T, (u64, String)>;
-
-fn read_table(file: &dyn DiskFile, segment: &SegmentHeader) -> io::Result<Placed<Table>> {
-    let damaged = |unreadable| match unreadable {
-        Unreadable::Damaged => "the index is damaged".to_owned(),
-        Unreadable::Version(version) => format!("format version {version} is not known"),
+fn finding_of(flaw: Flaw, path: &Path) -> Finding {
+    let (kind, offset, detail) = match flaw {
+        Flaw::Io(error) if error.kind() == io::ErrorKind::NotFound => (
+            FindingKind::IndexMissing,
+            None,
+            "the index is missing; the next opening makes it".to_owned(),
+        ),
+        Flaw::Io(error) => (FindingKind::Unreadable, None, error.to_string()),
+        Flaw::Damaged { at, detail } => (FindingKind::Index, Some(at), detail.to_owned()),
+        Flaw::Version(version) => (
+            FindingKind::Index,
+            Some(0),
+            format!("format version {version} is not known"),
+        ),
     };
-    let size = file.size()?;
-    let mut header = [0; INDEX_HEADER_BYTES];
-    if size < INDEX_HEADER_BYTES as u64 {
-        return Ok(Err((size, "the file ends in its header".into())));
+    Finding {
+        kind,
+        file: path.to_path_buf(),
+        offset,
+        detail,
     }
-    read_exact_at(file, &mut header, 0)?;
-    let header = match Header::decode(segment, &header) {
-        Ok(header) => header,
-        Err(reason) => return Ok(Err((0, damaged(reason)))),
-    };
-    if size < INDEX_HEADER_BYTES as u64 + u64::from(header.table_bytes) {
-        return Ok(Err((size, "the file ends in its table".into())));
-    }
-    let mut table = vec![0; header.table_bytes as usize];
-    read_exact_at(file, &mut table, INDEX_HEADER_BYTES as u64)?;
-    let table = header.table(segment, &table);
-    Ok(table.map_err(|reason| (INDEX_HEADER_BYTES as u64, damaged(reason))))
 }
 
-fn offsets_are_whole(file: &dyn DiskFile, segment: &SegmentHeader, run: &Run) -> io::Result<bool> {
-    let mut at = u64::from(run.offsets_at);
-    let end = at + u64::from(run.count) * 4;
-    if file.size()? < end {
-        return Ok(false);
+fn read(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment: &SegmentHeader,
+) -> Result<(Vec<Row>, Vec<Declaration>), Flaw> {
+    let index = LogIndex::open(disk, dir, segment)?;
+    let (mut rows, mut declarations) = (Vec::new(), Vec::new());
+    for page in index.catalogue.row_pages(index.file.as_ref()) {
+        for row in page? {
+            index.offsets(&row)?;
+            rows.push(row);
+        }
     }
-    let mut checksum = segment.salt();
-    let room = usize::try_from(end - at).unwrap_or(OFFSETS_BYTES);
-    let mut buffer = vec![0; room.min(OFFSETS_BYTES)];
-    while at < end {
-        let left = usize::try_from(end - at).unwrap_or(OFFSETS_BYTES);
-        let piece = &mut buffer[..left.min(OFFSETS_BYTES)];
-        read_exact_at(file, piece, at)?;
-        checksum = crc32c::crc32c_append(checksum, piece);
-        at += piece.len() as u64;
+    for page in index.catalogue.declaration_pages(index.file.as_ref()) {
+        declarations.append(&mut page?);
     }
-    Ok(checksum == run.checksum)
+    Ok((rows, declarations))
 }

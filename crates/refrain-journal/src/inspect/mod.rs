@@ -7,6 +7,7 @@
 
 mod finding;
 mod frames;
+mod history;
 mod indexes;
 mod marks;
 mod new_journal;

@@ -9,6 +9,7 @@ use crate::format::mark::{End, MARK_FILE_BYTES, Mark, SLOT_BYTES, SLOTS_AT, Stag
 use crate::mark::{MARK_FILE, MarkFile};
 use crate::segment::{index_name, log_name};
 use crate::storage::{Access, Disk, DiskFile, FileSystem, write_all_at};
+use crate::stream_segment::segment_name;
 
 /// Zeros go down in pieces.
 const FILL_BYTES: usize = 1024 * 1024;
@@ -58,9 +59,11 @@ impl Rebuild {
         match role {
             FileRole::Log(number) => Some(log_name(number)),
             FileRole::Index(number) => Some(index_name(number)),
+            FileRole::Streams(first, last) => Some(segment_name(first, last)),
             FileRole::Mark
             | FileRole::Lock
             | FileRole::Spare(_)
+            | FileRole::Directory
             | FileRole::Snapshot
             | FileRole::Unfinished
             | FileRole::Other => None,

@@ -123,6 +123,10 @@ pub enum FileRole {
     Index(u64),
     /// A log segment ahead of the mark.
     Spare(u64),
+    /// The stream segment for the log segments from the first to the second number.
+    Streams(u64, u64),
+    /// The directory.
+    Directory,
     /// A snapshot.
     Snapshot,
     /// Never finished.
@@ -141,6 +145,8 @@ impl FileRole {
             FileRole::Log(_) => "log",
             FileRole::Index(_) => "index",
             FileRole::Spare(_) => "spare",
+            FileRole::Streams(..) => "streams",
+            FileRole::Directory => "directory",
             FileRole::Snapshot => "snapshot",
             FileRole::Unfinished => "unfinished",
             FileRole::Other => "other",

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use refrain_core::Position;
 
-use super::finding::{Finding, FindingKind};
+use super::finding::{Finding, FindingKind, Severity};
 use super::frames::{Frames, Join, Seen};
+use super::history::Vanished;
 use super::indexes::{self, Contents};
 use super::report::{FileRole, FileSeen, Inspection, MarkSeen};
 use super::streams::Streams;
@@ -28,29 +29,29 @@ const MISSING_MAX: usize = 64;
 /// A run, with what it has learned.
 #[derive(Debug)]
 pub(super) struct Run<'a> {
-    inspector: &'a Inspector,
-    mark: Option<Mark>,
-    names: Vec<String>,
+    pub(super) inspector: &'a Inspector,
+    pub(super) mark: Option<Mark>,
+    pub(super) names: Vec<String>,
     /// The segments that belong to the log, oldest first.
     numbers: Vec<u64>,
-    findings: Vec<Finding>,
-    streams: Streams,
-    kept_from: HashMap<u32, u64>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) streams: Streams,
+    pub(super) kept_from: HashMap<u32, u64>,
     frames: u64,
-    entries: u64,
+    pub(super) entries: u64,
     /// Where each log segment's frames end.
     ends: HashMap<u64, u32>,
-    done: u64,
-    total: u64,
+    pub(super) done: u64,
+    pub(super) total: u64,
 }
 
 /// What is known at the end of a segment.
 #[derive(Debug)]
-struct Behind {
-    path: PathBuf,
-    at: u32,
-    expected: Option<Join>,
-    epoch: u64,
+pub(super) struct Behind {
+    pub(super) path: PathBuf,
+    pub(super) at: u32,
+    pub(super) expected: Option<Join>,
+    pub(super) epoch: u64,
 }
 
 /// How a segment was left.
@@ -68,6 +69,9 @@ impl<'a> Run<'a> {
         let missing = || OpenError::Missing {
             dir: dir.to_path_buf(),
         };
+        // The mark first: what it speaks of may be rewritten before the names are read, and is then
+        // found to be gone. The other way round it would seem to be missing.
+        let read = marks::read(disk, dir);
         let mut names = match disk.list(dir) {
             Ok(names) => names,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
@@ -78,7 +82,7 @@ impl<'a> Run<'a> {
         if !names.iter().any(|name| name == MARK_FILE || is_log(name)) {
             return Err(missing());
         }
-        let (mark, findings) = marks::read(disk, dir)?;
+        let (mark, findings) = read?;
         let numbers = segments(mark.as_ref(), &names);
         let kept_from = mark.map_or_else(HashMap::new, |mark| kept_from(disk, inspector, mark));
         let mut run = Run {
@@ -101,7 +105,10 @@ impl<'a> Run<'a> {
 
     /// Looks at everything; `None` when files that it needs went away meanwhile.
     pub(super) fn go(mut self, visitor: &mut dyn Visitor) -> Result<Option<Inspection>, OpenError> {
-        let mut behind: Option<Behind> = None;
+        let mut behind = match self.history(visitor) {
+            Ok(behind) => behind,
+            Err(Vanished) => return Ok(None),
+        };
         for number in self.numbers.clone() {
             match self.segment(number, behind.as_ref(), visitor)? {
                 Left::Whole(left) => behind = Some(left),
@@ -111,6 +118,10 @@ impl<'a> Run<'a> {
         }
         self.check_end(behind.as_ref());
         self.look_behind()?;
+        let is_damaged = |finding: &Finding| finding.severity() == Severity::Damage;
+        if self.findings.iter().any(is_damaged) && self.has_changed()? {
+            return Ok(None);
+        }
         visitor.progress(self.total, self.total);
         self.report().map(Some)
     }
@@ -183,6 +194,9 @@ impl<'a> Run<'a> {
         if is_sealed {
             let is_whole = self.findings.len() == found_before;
             self.check_index(&segment.header, is_whole.then_some(&contents));
+        } else if self.names.contains(&index_name(number)) {
+            // Of a journal that was closed: it speaks of the frames that there were then.
+            self.check_index(&segment.header, None);
         }
         Ok(Left::Whole(left))
     }
@@ -256,10 +270,9 @@ impl<'a> Run<'a> {
     }
 
     fn check_index(&mut self, segment: &SegmentHeader, contents: Option<&Contents>) {
-        let path = self.inspector.dir.join(index_name(segment.number));
-        let disk = self.inspector.disk.as_ref();
+        let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
         self.findings
-            .extend(indexes::check(disk, &path, segment, contents));
+            .extend(indexes::check(disk, dir, segment, contents));
     }
 
     /// Whether the log ends where the mark says.
@@ -348,6 +361,8 @@ impl<'a> Run<'a> {
                 FileKind::Log(number) if self.numbers.contains(&number) => FileRole::Log(number),
                 FileKind::Log(number) => FileRole::Spare(number),
                 FileKind::Index(number) => FileRole::Index(number),
+                FileKind::Streams(first, last) => FileRole::Streams(first, last),
+                FileKind::Directory => FileRole::Directory,
                 FileKind::Temporary => FileRole::Unfinished,
                 FileKind::Other if name == MARK_FILE => FileRole::Mark,
                 FileKind::Other if name == crate::journal::LOCK_FILE => FileRole::Lock,
@@ -367,6 +382,8 @@ impl<'a> Run<'a> {
                 FileRole::Mark
                 | FileRole::Lock
                 | FileRole::Index(_)
+                | FileRole::Streams(..)
+                | FileRole::Directory
                 | FileRole::Snapshot
                 | FileRole::Other => bytes,
             };
@@ -411,6 +428,23 @@ impl<'a> Run<'a> {
         let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
         let (mark, _) = marks::read(disk, dir)?;
         Ok(mark.is_some_and(|mark| mark.first_segment > number))
+    }
+
+    /// Whether segments were rewritten or removed meanwhile, so that what seems to be damaged may only
+    /// be gone.
+    fn has_changed(&self) -> Result<bool, OpenError> {
+        let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
+        let (mark, _) = marks::read(disk, dir)?;
+        let first = |mark: Option<Mark>| mark.map(|mark| mark.first_segment);
+        let now = disk.list(dir).map_err(OpenError::io(dir))?;
+        let is_gone = |name: &String| !now.contains(name);
+        let is_streams = |name: &String| matches!(FileKind::of(name), FileKind::Streams(..));
+        let is_made = |name: &String| is_streams(name) && !self.names.contains(name);
+        let is_segment =
+            |name: &&String| is_streams(name) || matches!(FileKind::of(name), FileKind::Log(_));
+        Ok(first(mark) != first(self.mark)
+            || self.names.iter().filter(is_segment).any(is_gone)
+            || now.iter().any(is_made))
     }
 
     fn is_moving(&self) -> Result<bool, OpenError> {
@@ -468,7 +502,11 @@ fn segments(mark: Option<&Mark>, names: &[String]) -> Vec<u64> {
 fn numbers_in(names: &[String]) -> impl Iterator<Item = u64> {
     names.iter().filter_map(|name| match FileKind::of(name) {
         FileKind::Log(number) => Some(number),
-        FileKind::Index(_) | FileKind::Temporary | FileKind::Other => None,
+        FileKind::Index(_)
+        | FileKind::Streams(..)
+        | FileKind::Directory
+        | FileKind::Temporary
+        | FileKind::Other => None,
     })
 }
 

@@ -128,6 +128,28 @@ impl Streams {
         wrong
     }
 
+    /// Takes a declaration of a stream segment, which comes before its entries: those below the first
+    /// kept position may be missing.
+    pub(super) fn declare_kept(&mut self, new: &Declaration) -> Option<String> {
+        let stream = self.all.entry(new.stream).or_default();
+        let next = if stream.is_seen {
+            stream.next.max(new.first)
+        } else {
+            new.first
+        };
+        (stream.next, stream.is_seen) = (next, true);
+        self.declare(&Declaration {
+            next,
+            ..new.clone()
+        })
+    }
+
+    /// Ends what [`Streams::declare_kept`] began, behind the entries.
+    pub(super) fn end_kept(&mut self, new: &Declaration) {
+        let stream = self.all.entry(new.stream).or_default();
+        stream.next = stream.next.max(new.next);
+    }
+
     /// What was seen, in the order of the names, and the streams that have none.
     pub(super) fn finish(self) -> (Vec<StreamSeen>, Vec<String>) {
         let mut seen = Vec::new();

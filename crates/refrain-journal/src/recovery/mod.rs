@@ -6,6 +6,7 @@
 //! left behind, syncs both and then moves the mark. Nothing is shown to anyone before that. Every
 //! step may be cut short by another crash and is repeated by the next opening.
 
+pub(crate) mod history;
 pub(crate) mod table;
 mod walk;
 
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::OpenError;
+use crate::format::directory::State;
 use crate::format::mark::{End, Mark, Stage};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::index::Index;
@@ -24,8 +26,10 @@ use crate::scan::Scan;
 use crate::sealed::SealedSegment;
 use crate::segment::{FileKind, Segment};
 use crate::storage::{Disk, parent_of, read_exact_at, write_all_at};
+use crate::stream_segment::StreamSegment;
 
-pub(crate) use walk::{Reach, Walk, Walked, read_table, take};
+pub(crate) use history::History;
+pub(crate) use walk::{Reach, Walk, Walked, take};
 
 /// Bytes that are written again at once.
 const REWRITE_BYTES: u32 = 1024 * 1024;
@@ -42,6 +46,8 @@ pub(crate) struct Recovered {
     pub(crate) spare: Option<Segment>,
     /// Sealed segments whose index file is missing.
     pub(crate) unindexed: Vec<Arc<SealedSegment>>,
+    /// Whether the journal had been closed, and the directory says all.
+    pub(crate) state: State,
 }
 
 /// Opens the log in `dir`, making it when there is none. The caller holds the lock.
@@ -57,7 +63,7 @@ pub(crate) fn recover(
     }
     let spare = clear_ahead(disk, dir, settings, &walked)?;
     let mark = settle(disk, dir, mark, &walked)?;
-    remove_retired(disk, dir, mark.last().first_segment)?;
+    remove_retired(disk, dir, mark.last().first_segment, &walked.leftovers)?;
     Ok(Recovered {
         index: walked.index,
         mark,
@@ -65,6 +71,7 @@ pub(crate) fn recover(
         start: walked.start,
         spare,
         unindexed: walked.unindexed,
+        state: walked.state,
     })
 }
 
@@ -144,10 +151,12 @@ fn clear_ahead(
     for segment in walked.ahead.iter().rev() {
         let number = segment.header.number;
         let start = Scan::start_of(number, walked.end.frame, walked.end.chain);
-        let mut scan = Scan::new(segment.clone(), start, 0);
-        let tail = scan.tail().map_err(OpenError::io(&segment.path))?;
         let is_next = number == walked.end.segment + 1;
-        let is_untouched = tail.dirty_end == start.offset;
+        let is_untouched = walked.state == State::Closed || {
+            let mut scan = Scan::new(segment.clone(), start, 0);
+            let tail = scan.tail().map_err(OpenError::io(&segment.path))?;
+            tail.dirty_end == start.offset
+        };
         if is_next && is_untouched && segment.header.segment_bytes == settings.segment_bytes {
             let mut segment = segment.clone();
             if planted::is("spare-header-not-read") {
@@ -168,14 +177,32 @@ fn clear_ahead(
     Ok(spare)
 }
 
-/// Removes the segments below `first`, which a crash kept from being removed.
-fn remove_retired(disk: &dyn Disk, dir: &Path, first: u64) -> Result<(), OpenError> {
+/// Removes the log segments below `first` and stream segments that are left over, which a crash kept
+/// from being removed.
+fn remove_retired(
+    disk: &dyn Disk,
+    dir: &Path,
+    first: u64,
+    leftovers: &[(u64, u64)],
+) -> Result<(), OpenError> {
+    for range in leftovers {
+        StreamSegment::remove(disk, dir, *range)?;
+    }
+    // For good, before a file for the same log segments may be made anew.
+    if !leftovers.is_empty() {
+        disk.sync_dir(dir).map_err(OpenError::io(dir))?;
+    }
     for name in disk.list(dir).map_err(OpenError::io(dir))? {
         match FileKind::of(&name) {
             FileKind::Log(number) | FileKind::Index(number) if number < first => {
                 Segment::remove(disk, dir, number)?;
             }
-            FileKind::Log(_) | FileKind::Index(_) | FileKind::Temporary | FileKind::Other => {}
+            FileKind::Log(_)
+            | FileKind::Index(_)
+            | FileKind::Streams(..)
+            | FileKind::Directory
+            | FileKind::Temporary
+            | FileKind::Other => {}
         }
     }
     Ok(())

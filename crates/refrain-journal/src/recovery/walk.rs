@@ -4,18 +4,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::history::History;
 use super::table::{After, Found, Place, Verdict, decide};
+use crate::directory;
 use crate::error::OpenError;
+use crate::format::catalogue::Span;
+use crate::format::directory::{DirectoryHeader, State};
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader, Sealed};
 use crate::format::mark::{End, Mark};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::format::segment_index::{self, INDEX_HEADER_BYTES, Span, Table};
 use crate::index::{Contradiction, Index};
+use crate::log_index::LogIndex;
+use crate::parts::Part;
 use crate::planted;
 use crate::scan::Scan;
-use crate::sealed::SealedSegment;
-use crate::segment::{FileKind, Segment, index_name};
-use crate::storage::{Access, Disk, read_exact_at, read_up_to};
+use crate::sealed::{Content, SealedSegment};
+use crate::segment::{FileKind, Segment, index_name, log_name};
+use crate::storage::{Access, Disk, read_up_to};
+use crate::stream_segment::StreamSegment;
+use crate::stream_segment::catalogue::Flaw;
 
 /// Goes through the log of one directory.
 #[derive(Debug)]
@@ -26,6 +33,19 @@ pub(crate) struct Walk<'a> {
     reach: Reach,
     /// The last segment that is looked at.
     last: u64,
+    names: Vec<String>,
+}
+
+/// What is known without going through the log, and where that starts.
+#[derive(Debug)]
+struct Base {
+    index: Index,
+    segment: Segment,
+    at: End,
+    /// The highest epoch before.
+    epoch: u64,
+    state: State,
+    leftovers: Vec<(u64, u64)>,
 }
 
 /// How far to go.
@@ -54,6 +74,10 @@ pub(crate) struct Walked {
     pub(crate) ahead: Vec<Segment>,
     /// Sealed segments without an index file.
     pub(crate) unindexed: Vec<Arc<SealedSegment>>,
+    /// Stream segments that a crash left.
+    pub(crate) leftovers: Vec<(u64, u64)>,
+    /// Closed when nothing was looked for behind the end, because there is nothing.
+    pub(crate) state: State,
 }
 
 /// Part of a segment that recovery cannot know to be durable.
@@ -86,7 +110,11 @@ impl<'a> Walk<'a> {
         let names = disk.list(dir).map_err(OpenError::io(dir))?;
         let numbers = names.iter().filter_map(|name| match FileKind::of(name) {
             FileKind::Log(number) => Some(number),
-            FileKind::Index(_) | FileKind::Temporary | FileKind::Other => None,
+            FileKind::Index(_)
+            | FileKind::Streams(..)
+            | FileKind::Directory
+            | FileKind::Temporary
+            | FileKind::Other => None,
         });
         let last = match reach {
             Reach::Log => numbers.max().unwrap_or(0).max(mark.end.segment),
@@ -98,26 +126,53 @@ impl<'a> Walk<'a> {
             mark,
             reach,
             last,
+            names,
         })
     }
 
     /// Goes through the log.
     pub(crate) fn run(&self) -> Result<Walked, OpenError> {
-        let mut segment = self.open(self.mark.first_segment)?;
-        let mut index = Index::new(segment.header);
-        let mut at = self.start(&segment)?;
-        let mut epoch = 0;
+        let Base {
+            mut index,
+            mut segment,
+            mut at,
+            mut epoch,
+            state,
+            leftovers,
+        } = self.base()?;
         let mut unproven = Vec::new();
         let mut unindexed = Vec::new();
         loop {
             let number = segment.header.number;
-            if let Some(table) = self.table(&segment, at) {
-                let next = self.open(number + 1)?;
-                at = Scan::start_of(number + 1, table.span.next_frame, table.span.next_chain);
-                epoch = table.span.epoch;
-                let added = index.add_sealed(table, next.header);
-                added.map_err(contradicted(&segment.path, 0))?;
-                segment = next;
+            let ahead = || (number + 1..=self.last).map(|number| self.open(number));
+            if state == State::Closed {
+                return Ok(Walked {
+                    index,
+                    tail: segment,
+                    start: at,
+                    end: at,
+                    epoch,
+                    unproven,
+                    ahead: ahead().collect::<Result<_, _>>()?,
+                    unindexed,
+                    leftovers,
+                    state,
+                });
+            }
+            if at.offset == SEGMENT_HEADER_BYTES
+                && let Some(known) = self.index_file(&segment, at)
+            {
+                let path = &known.path;
+                add_index(&mut index, &known).map_err(|flaw| flaw.opening(path))?;
+                let span = *known.span();
+                (at.offset, at.frame, at.chain) = (span.end, span.next_frame, span.next_chain);
+                epoch = span.epoch;
+                index.add_part(in_index_file(segment.header, span));
+                if let Some(next) = self.next_if_starts(number, at)? {
+                    at = Scan::start_of(number + 1, at.frame, at.chain);
+                    segment = next;
+                }
+                index.go_on_at(at, segment.header);
                 continue;
             }
             let mut scan = Scan::new(segment.clone(), at, epoch);
@@ -137,7 +192,6 @@ impl<'a> Walk<'a> {
                     unindexed.push(index.seal(span, segment.header));
                 }
                 Stop::End { .. } => {
-                    let ahead = (number + 1..=self.last).map(|number| self.open(number));
                     return Ok(Walked {
                         index,
                         tail: segment,
@@ -145,12 +199,131 @@ impl<'a> Walk<'a> {
                         end: scan.at,
                         epoch,
                         unproven,
-                        ahead: ahead.collect::<Result<_, _>>()?,
+                        ahead: ahead().collect::<Result<_, _>>()?,
                         unindexed,
+                        leftovers,
+                        state,
                     });
                 }
             }
         }
+    }
+
+    /// What the walk starts with: the directory when it is of use, otherwise what the stream
+    /// segments say.
+    fn base(&self) -> Result<Base, OpenError> {
+        let history = History::open(self.disk, self.dir, &self.mark, &self.names)?;
+        if let Some(base) = self.base_of_directory(&history)? {
+            return Ok(base);
+        }
+        let segment = self.open(self.mark.first_segment)?;
+        let (frame, chain) = history.end();
+        let at = Scan::start_of(self.mark.first_segment, frame, chain);
+        let mut index = Index::new(segment.header, at);
+        let mut epoch = 0;
+        for streams in history.segments {
+            let added = add_history(&mut index, &streams);
+            added.map_err(|flaw| flaw.opening(&streams.path))?;
+            epoch = streams.span().epoch;
+            index.add_part(Part::Streams(streams));
+        }
+        Ok(Base {
+            index,
+            segment,
+            at,
+            epoch,
+            state: State::Running,
+            leftovers: history.leftovers,
+        })
+    }
+
+    fn base_of_directory(&self, history: &History) -> Result<Option<Base>, OpenError> {
+        let Some((header, streams)) = directory::read(self.disk, self.dir, &self.mark) else {
+            return Ok(None);
+        };
+        let Some(sealed) = self.sealed(&header, history) else {
+            tracing::info!("journal: the directory is behind what is kept, and not used");
+            return Ok(None);
+        };
+        let segment = self.open(header.end.segment)?;
+        if !self.goes_on(&segment, &header)? {
+            tracing::warn!("journal: the directory and the log do not join, it is not used");
+            return Ok(None);
+        }
+        let mut index = Index::new(segment.header, header.end);
+        for stream in streams {
+            if index.add_stream(stream).is_err() {
+                return Ok(None);
+            }
+        }
+        let streams = history.segments.iter().cloned().map(Part::Streams);
+        for part in streams.chain(sealed) {
+            index.add_part(part);
+        }
+        let is_end = header.end == self.mark.end && header.epoch == self.mark.epoch;
+        let state = if is_end { header.state } else { State::Running };
+        Ok(Some(Base {
+            index,
+            segment,
+            at: header.end,
+            epoch: header.frame_epoch,
+            state,
+            leftovers: history.leftovers.clone(),
+        }))
+    }
+
+    /// The sealed log segments of a directory, if they are all there and join.
+    fn sealed(&self, header: &DirectoryHeader, history: &History) -> Option<Vec<Part>> {
+        let first = self.mark.first_segment;
+        let (mut at, mut number) = (history.end(), first);
+        let mut sealed = Vec::new();
+        let kept = header.segments.iter();
+        for (segment, span) in kept.filter(|(segment, _)| segment.number >= first) {
+            let joins = segment.number == number && (span.first_frame, span.first_chain) == at;
+            let has_files = [log_name(number), index_name(number)]
+                .iter()
+                .all(|name| self.names.contains(name));
+            let is_part = number == header.end.segment;
+            let is_covered = !is_part || {
+                let known = LogIndex::open(self.disk, self.dir, segment);
+                known.is_ok_and(|known| known.span() == span)
+            };
+            if !joins || !has_files || !is_covered {
+                return None;
+            }
+            at = (span.next_frame, span.next_chain);
+            number += u64::from(!is_part);
+            sealed.push(in_index_file(*segment, *span));
+        }
+        let is_reached = at == (header.end.frame, header.end.chain) && number == header.end.segment;
+        is_reached.then_some(sealed)
+    }
+
+    /// Whether the log goes on at the place of the directory, as the directory says.
+    fn goes_on(&self, segment: &Segment, header: &DirectoryHeader) -> Result<bool, OpenError> {
+        let (end, mark) = (header.end, self.mark.end);
+        if (end.segment, end.offset) == (mark.segment, mark.offset) {
+            return Ok((end.frame, end.chain) == (mark.frame, mark.chain));
+        }
+        let joins = |frame: Option<FrameHeader>| {
+            frame.is_some_and(|frame| (frame.number, frame.chain) == (end.frame, end.chain))
+        };
+        let found = frame_at(segment, end.offset).map_err(OpenError::io(&segment.path))?;
+        if joins(found) {
+            return Ok(true);
+        }
+        Ok(end.segment < mark.segment && self.next_if_starts(end.segment, end)?.is_some())
+    }
+
+    /// The segment after `number`, if it starts with the frame that is expected at `at`.
+    fn next_if_starts(&self, number: u64, at: End) -> Result<Option<Segment>, OpenError> {
+        if number >= self.mark.end.segment {
+            return Ok(None);
+        }
+        let next = self.open(number + 1)?;
+        let found = frame_at(&next, SEGMENT_HEADER_BYTES).map_err(OpenError::io(&next.path))?;
+        let starts = found.is_some_and(|frame| (frame.number, frame.chain) == (at.frame, at.chain));
+        Ok(starts.then_some(next))
     }
 
     fn unproven(&self, scan: &Scan, dirty_end: u32) -> Unproven {
@@ -237,39 +410,24 @@ impl<'a> Walk<'a> {
         Ok((after, tail.dirty_end))
     }
 
-    /// The index file of a segment that is sealed for certain and starts at `at`.
-    fn table(&self, segment: &Segment, at: End) -> Option<Table> {
+    /// The index file of a segment that is sealed for certain and starts at `at`. It may end before
+    /// the segment's frames do.
+    fn index_file(&self, segment: &Segment, at: End) -> Option<LogIndex> {
         if segment.header.number >= self.mark.end.segment {
             return None;
         }
-        let table = read_table(self.disk, self.dir, &segment.header)?;
-        let joins = (table.span.first_frame, table.span.first_chain) == (at.frame, at.chain);
-        joins.then_some(table)
-    }
-
-    /// Where the log starts. The segments before the first kept one are gone, and with them the
-    /// frame before; what its successor says of it has to be believed.
-    fn start(&self, segment: &Segment) -> Result<End, OpenError> {
-        let number = segment.header.number;
-        if number == 1 {
-            return Ok(Scan::start_of(1, 1, 0));
-        }
-        let mark = self.mark.end;
-        if (number, SEGMENT_HEADER_BYTES) == (mark.segment, mark.offset) {
-            return Ok(mark);
-        }
-        let failed = OpenError::io(&segment.path);
-        match first_frame(segment).map_err(failed)? {
-            Some(frame) => Ok(Scan::start_of(number, frame.number, frame.chain)),
-            None => {
-                let at = u64::from(SEGMENT_HEADER_BYTES);
-                Err(OpenError::corrupt(
-                    &segment.path,
-                    at,
-                    "the log's first frame is damaged",
-                ))
+        let known = match LogIndex::open(self.disk, self.dir, &segment.header) {
+            Ok(known) => known,
+            Err(flaw) => {
+                let path = &segment.path;
+                tracing::warn!(path = %path.display(), ?flaw, "journal: an index is made again");
+                return None;
             }
-        }
+        };
+        let span = known.span();
+        let joins = (span.first_frame, span.first_chain) == (at.frame, at.chain);
+        let has_frames = span.next_frame > span.first_frame;
+        (joins && has_frames && known.is_whole()).then_some(known)
     }
 
     /// Opens a segment: for writing when recovery may have to.
@@ -283,11 +441,79 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn first_frame(segment: &Segment) -> io::Result<Option<FrameHeader>> {
+/// The header of the frame at `offset`.
+fn frame_at(segment: &Segment, offset: u32) -> io::Result<Option<FrameHeader>> {
     let mut bytes = [0; FRAME_HEADER_BYTES];
-    let at = u64::from(SEGMENT_HEADER_BYTES);
-    read_up_to(segment.file.as_ref(), &mut bytes, at)?;
+    read_up_to(segment.file.as_ref(), &mut bytes, u64::from(offset))?;
     Ok(FrameHeader::decode(segment.salt, &bytes).map(|frame| frame.header))
+}
+
+fn in_index_file(header: SegmentHeader, span: Span) -> Part {
+    Part::Log(Arc::new(SealedSegment {
+        header,
+        span,
+        content: Content::InIndexFile,
+    }))
+}
+
+/// What is wrong with what a file says.
+enum Wrong {
+    Flaw(Flaw),
+    Contradiction(Contradiction),
+}
+
+impl Wrong {
+    fn opening(self, path: &Path) -> OpenError {
+        match self {
+            Wrong::Flaw(flaw) => Flaw::opening(path)(flaw),
+            Wrong::Contradiction(error) => contradicted(path, 0)(error),
+        }
+    }
+}
+
+impl From<Flaw> for Wrong {
+    fn from(flaw: Flaw) -> Wrong {
+        Wrong::Flaw(flaw)
+    }
+}
+
+impl From<Contradiction> for Wrong {
+    fn from(error: Contradiction) -> Wrong {
+        Wrong::Contradiction(error)
+    }
+}
+
+/// Takes what an index file says into the index.
+fn add_index(index: &mut Index, known: &LogIndex) -> Result<(), Wrong> {
+    let (file, catalogue) = (known.file.as_ref(), &known.catalogue);
+    for page in catalogue.row_pages(file) {
+        for row in page? {
+            index.add_row(&row)?;
+        }
+    }
+    for page in catalogue.declaration_pages(file) {
+        for declaration in page? {
+            index.add_declaration(&declaration)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes what a stream segment says into the index.
+fn add_history(index: &mut Index, streams: &StreamSegment) -> Result<(), Wrong> {
+    let mut declared = Vec::new();
+    for declaration in streams.declarations() {
+        let declaration = declaration?;
+        index.add_kept(&declaration)?;
+        declared.push(declaration);
+    }
+    for row in streams.rows() {
+        index.add_row(&row?)?;
+    }
+    for declaration in &declared {
+        index.end_kept(declaration);
+    }
+    Ok(())
 }
 
 /// Takes the frame that was found into the index, and goes behind it.
@@ -321,39 +547,5 @@ fn refusal(place: Place, found: Found, after: After) -> &'static str {
         (_, Found::Stranger, _) => "a frame stands here that belongs elsewhere",
         (Place::BelowMark, _, _) => "what was acknowledged here is damaged",
         (Place::BeyondMark, _, _) => "a later frame proves that what was here is damaged",
-    }
-}
-
-/// The table of a segment's index file; `None` when it is missing or damaged, for it can be made
-/// again.
-pub(crate) fn read_table(disk: &dyn Disk, dir: &Path, segment: &SegmentHeader) -> Option<Table> {
-    let path = dir.join(index_name(segment.number));
-    let file = disk.open(&path, Access::Read).ok()?;
-    let mut header = [0; INDEX_HEADER_BYTES];
-    read_exact_at(file.as_ref(), &mut header, 0).ok()?;
-    let read = segment_index::Header::decode(segment, &header).and_then(|header| {
-        // The header's checksum was right, yet the file may be shorter than it says.
-        let bytes = u64::from(header.table_bytes);
-        let is_there = file
-            .size()
-            .is_ok_and(|size| size >= INDEX_HEADER_BYTES as u64 + bytes);
-        let mut table = vec![
-            0;
-            if is_there {
-                header.table_bytes as usize
-            } else {
-                0
-            }
-        ];
-        let filled = read_exact_at(file.as_ref(), &mut table, INDEX_HEADER_BYTES as u64);
-        filled.map_err(|_| crate::format::Unreadable::Damaged)?;
-        header.table(segment, &table)
-    });
-    match read {
-        Ok(table) => Some(table),
-        Err(reason) => {
-            tracing::warn!(path = %path.display(), ?reason, "journal: an index is made again");
-            None
-        }
     }
 }

@@ -1,0 +1,567 @@
+//! Compaction: rewrites sealed history as stream segments, merges those, and leaves out what is
+//! forgotten. It is the only place where entries disappear.
+//!
+//! One thread does it, within a budget, and never in the way of an append. Each step leaves either
+//! the old files or the new one complete: a new file gets its name when it is whole, synced and read
+//! again, and what it stands for is removed after the mark or the index has gone over to it.
+
+mod gather;
+mod merge;
+mod plan;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use crate::error::{CompactError, OpenError};
+use crate::format::catalogue::Span;
+use crate::format::stream_segment::StreamSegmentHeader;
+use crate::log_index::LogIndex;
+use crate::parts::Part;
+use crate::queue::Queue;
+use crate::read_side::ReadSide;
+use crate::readers::{Answer, Promise, answer};
+use crate::sealed::{Content, SealedSegment};
+use crate::storage::{Access, Disk, is_full};
+use crate::stream_segment::catalogue::Flaw;
+use crate::stream_segment::output::Pace;
+use crate::stream_segment::{SegmentWriter, StreamSegment, segment_name};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use gather::LogRange;
+use plan::{Extent, Size};
+
+/// Sealed log segments, of which the background waits for so many...
+const RANGE_SEGMENTS_MIN: usize = 4;
+
+/// ... or so many bytes, so that no file is made for little.
+const RANGE_BYTES_MIN: u64 = 32 * 1024 * 1024;
+
+/// How far compaction has come. See [`FileJournal::compaction`](crate::FileJournal::compaction).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CompactionProgress {
+    /// Sealed log segments that wait.
+    pub log_segments: u64,
+    /// Stream segments.
+    pub stream_segments: u64,
+    /// Files that were written since the journal was opened.
+    pub files_written: u64,
+    /// Bytes that were written since the journal was opened, also to the file under way.
+    pub bytes_written: u64,
+    /// Times that it gave up since the journal was opened.
+    pub failures: u64,
+}
+
+/// What compaction's thread shares with those who give it work.
+#[derive(Debug)]
+pub(crate) struct Compactor {
+    state: Mutex<State>,
+    bell: Condvar,
+}
+
+type Asked = Promise<Result<(), CompactError>>;
+
+#[derive(Debug, Default)]
+struct State {
+    /// Something was sealed or forgotten.
+    has_news: bool,
+    has_forgotten: bool,
+    asked: Vec<Asked>,
+    /// The oldest log segment that the mark keeps.
+    first_segment: u64,
+    is_ending: bool,
+    progress: CompactionProgress,
+}
+
+/// What to do.
+enum Work {
+    Pass {
+        asked: Vec<Asked>,
+        has_forgotten: bool,
+    },
+    End,
+}
+
+impl Compactor {
+    /// `first_segment` is the oldest log segment that the mark keeps.
+    pub(crate) fn new(first_segment: u64) -> Compactor {
+        Compactor {
+            state: Mutex::new(State {
+                has_news: true,
+                has_forgotten: true,
+                first_segment,
+                ..State::default()
+            }),
+            bell: Condvar::new(),
+        }
+    }
+
+    /// A log segment was sealed.
+    pub(crate) fn sealed(&self) {
+        self.lock().has_news = true;
+        self.bell.notify_all();
+    }
+
+    /// Something was forgotten.
+    pub(crate) fn forgotten(&self) {
+        let mut state = self.lock();
+        (state.has_news, state.has_forgotten) = (true, true);
+        drop(state);
+        self.bell.notify_all();
+    }
+
+    /// The mark has let go of the log segments below `segment`.
+    pub(crate) fn adopted(&self, segment: u64) {
+        self.lock().first_segment = segment;
+        self.bell.notify_all();
+    }
+
+    /// Asks for all that can be done, now.
+    pub(crate) fn ask(&self) -> Answer<Result<(), CompactError>> {
+        let (promise, answer) = answer();
+        let mut state = self.lock();
+        if !state.is_ending {
+            state.asked.push(promise);
+        }
+        drop(state);
+        self.bell.notify_all();
+        answer
+    }
+
+    /// Ends the thread as soon as it can.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.is_ending = true;
+        let asked = std::mem::take(&mut state.asked);
+        drop(state);
+        drop(asked);
+        self.bell.notify_all();
+    }
+
+    pub(crate) fn progress(&self) -> CompactionProgress {
+        self.lock().progress
+    }
+
+    fn next(&self) -> Work {
+        let mut state = self.lock();
+        loop {
+            if state.is_ending {
+                return Work::End;
+            }
+            if state.has_news || !state.asked.is_empty() {
+                state.has_news = false;
+                return Work::Pass {
+                    asked: std::mem::take(&mut state.asked),
+                    has_forgotten: std::mem::take(&mut state.has_forgotten),
+                };
+            }
+            state = self
+                .bell
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until the mark has let go of the log segments below `segment`.
+    fn until_adopted(&self, segment: u64) -> Result<(), CompactionFailure> {
+        let mut state = self.lock();
+        while state.first_segment < segment {
+            if state.is_ending {
+                return Err(CompactionFailure::Ending);
+            }
+            state = self
+                .bell
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
+    /// Waits for `span`, or for the end.
+    fn pause(&self, span: Duration) -> io::Result<()> {
+        let mut state = self.lock();
+        loop {
+            if state.is_ending {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            if span.is_zero() {
+                return Ok(());
+            }
+            let waited = self.bell.wait_timeout(state, span);
+            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = guard;
+            if timeout.timed_out() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn note(&self, change: impl FnOnce(&mut CompactionProgress)) {
+        change(&mut self.lock().progress);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why compaction did not come to its end. Nothing is lost by it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CompactionFailure {
+    #[error("there is not enough room beside what appends need")]
+    Full,
+    #[error("the journal is being closed")]
+    Ending,
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<OpenError> for CompactionFailure {
+    fn from(error: OpenError) -> CompactionFailure {
+        match error {
+            OpenError::Io { source, .. } => source.into(),
+            OpenError::Options { .. }
+            | OpenError::Locked { .. }
+            | OpenError::Corrupt { .. }
+            | OpenError::Version { .. }
+            | OpenError::Missing { .. } => CompactionFailure::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for CompactionFailure {
+    fn from(error: io::Error) -> CompactionFailure {
+        match error {
+            error if is_full(&error) => CompactionFailure::Full,
+            error => CompactionFailure::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<CompactionFailure> for CompactError {
+    fn from(failure: CompactionFailure) -> CompactError {
+        match failure {
+            CompactionFailure::Full => CompactError::Full,
+            CompactionFailure::Ending => CompactError::Closed,
+            CompactionFailure::Failed(reason) => CompactError::Failed { reason },
+        }
+    }
+}
+
+/// What compaction's thread works on.
+#[derive(Debug)]
+pub(crate) struct Compaction {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) compactor: Arc<Compactor>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) read_side: Arc<ReadSide>,
+    pub(crate) identity: u64,
+    pub(crate) epoch: u64,
+    pub(crate) segment_bytes: u32,
+    /// Bytes a second that are written in the background; 0: nothing is rewritten unless asked.
+    pub(crate) bytes_per_second: u64,
+}
+
+/// Keeps to a budget.
+#[derive(Debug)]
+struct Budget<'a> {
+    compactor: &'a Compactor,
+    bytes_per_second: Option<u64>,
+}
+
+impl Pace for Budget<'_> {
+    fn spent(&self, bytes: usize) -> io::Result<()> {
+        self.compactor
+            .note(|progress| progress.bytes_written += bytes as u64);
+        let span = self.bytes_per_second.map_or(Duration::ZERO, |rate| {
+            Duration::from_secs_f64(bytes as f64 / rate as f64)
+        });
+        self.compactor.pause(span)
+    }
+}
+
+impl Compaction {
+    /// Works until [`Compactor::end`].
+    pub(crate) fn run(&self) {
+        let mut serial = 0;
+        loop {
+            let (asked, has_forgotten) = match self.compactor.next() {
+                Work::Pass {
+                    asked,
+                    has_forgotten,
+                } => (asked, has_forgotten),
+                Work::End => return,
+            };
+            let mut pass = Pass {
+                of: self,
+                extent: if asked.is_empty() {
+                    Extent::Background
+                } else {
+                    Extent::All
+                },
+                has_forgotten,
+                serial,
+            };
+            let done = pass.run();
+            serial = pass.serial;
+            if let Err(failure) = &done
+                && !matches!(failure, CompactionFailure::Ending)
+            {
+                self.compactor.note(|progress| progress.failures += 1);
+                tracing::warn!(%failure, dir = %self.dir.display(), "journal: compaction gave up for now");
+            }
+            let done = done.map_err(CompactError::from);
+            for promise in asked {
+                promise.keep(done.clone());
+            }
+        }
+    }
+}
+
+/// All that is to be done at one time.
+struct Pass<'a> {
+    of: &'a Compaction,
+    extent: Extent,
+    has_forgotten: bool,
+    /// Files made in this epoch.
+    serial: u64,
+}
+
+impl Pass<'_> {
+    fn run(&mut self) -> Result<(), CompactionFailure> {
+        loop {
+            self.of
+                .compactor
+                .pause(Duration::ZERO)
+                .map_err(|_| CompactionFailure::Ending)?;
+            let (log, streams) = self.look();
+            if let Some(range) = self.next_range(log)? {
+                self.rewrite(&range)?;
+            } else if let Some(segments) = self.next_merge(streams)? {
+                self.merge(&segments)?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn look(&self) -> (Vec<Arc<SealedSegment>>, Vec<Arc<StreamSegment>>) {
+        let parts = self.of.read_side.index().parts().clone();
+        let log: Vec<_> = parts.all().iter().filter_map(Part::log).cloned().collect();
+        let streams = parts.all().iter().filter_map(Part::streams);
+        let streams: Vec<_> = streams.cloned().collect();
+        self.of.compactor.note(|progress| {
+            progress.log_segments = log.len() as u64;
+            progress.stream_segments = streams.len() as u64;
+        });
+        (log, streams)
+    }
+
+    /// The log segments that are rewritten next, if there are enough of them.
+    fn next_range(
+        &self,
+        mut log: Vec<Arc<SealedSegment>>,
+    ) -> Result<Option<LogRange>, CompactionFailure> {
+        // The first part of the segment that is written is in front of what comes in it.
+        let open = self.of.read_side.index().open_start().segment;
+        log.retain(|segment| segment.header.number < open);
+        let sizes: Vec<u64> = log
+            .iter()
+            .map(|segment| u64::from(segment.span.end))
+            .collect();
+        let is_enough =
+            log.len() >= RANGE_SEGMENTS_MIN || sizes.iter().sum::<u64>() >= RANGE_BYTES_MIN;
+        let mut count = match self.extent {
+            Extent::All => plan::log_segments(&sizes, gather::GATHERED_BYTES as u64),
+            Extent::Background if is_enough && self.of.bytes_per_second > 0 => {
+                plan::log_segments(&sizes, gather::GATHERED_BYTES as u64)
+            }
+            Extent::Background if self.has_forgotten => self.forgotten(&log)?,
+            Extent::Background => 0,
+        };
+        // A segment is rewritten as a whole.
+        while count > 0
+            && log.get(count).map(|part| part.header.number) == Some(log[count - 1].header.number)
+        {
+            count += 1;
+        }
+        log.truncate(count);
+        Ok((count > 0).then_some(LogRange {
+            segments: log,
+            identity: self.of.identity,
+        }))
+    }
+
+    /// How many of `log` from the first on have nothing that is still needed.
+    fn forgotten(&self, log: &[Arc<SealedSegment>]) -> Result<usize, CompactionFailure> {
+        for (count, segment) in log.iter().enumerate() {
+            if !self.is_forgotten(segment)? {
+                return Ok(count);
+            }
+        }
+        Ok(log.len())
+    }
+
+    fn is_forgotten(&self, segment: &SealedSegment) -> Result<bool, CompactionFailure> {
+        let side = &self.of.read_side;
+        if let Content::InMemory { runs, .. } = &segment.content {
+            let index = side.index();
+            return Ok(runs.iter().all(|(stream, first, offsets)| {
+                first + offsets.len() as u64 <= index.first(*stream)
+            }));
+        }
+        let disk = self.of.disk.as_ref();
+        let path = self
+            .of
+            .dir
+            .join(crate::segment::index_name(segment.header.number));
+        let index = LogIndex::open(disk, &self.of.dir, &segment.header);
+        let index = index.map_err(Flaw::opening(&path))?;
+        for page in index.catalogue.row_pages(index.file.as_ref()) {
+            let page = page.map_err(Flaw::opening(&path))?;
+            let known = side.index();
+            if page.iter().any(|row| row.next() > known.first(row.stream)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn next_merge(
+        &self,
+        mut streams: Vec<Arc<StreamSegment>>,
+    ) -> Result<Option<Vec<Arc<StreamSegment>>>, CompactionFailure> {
+        if self.of.bytes_per_second == 0 && self.extent == Extent::Background {
+            return Ok(None);
+        }
+        let mut sizes = Vec::new();
+        for segment in &streams {
+            sizes.push(Size {
+                bytes: segment.bytes,
+                is_half_forgotten: self.has_forgotten && self.is_half_forgotten(segment)?,
+            });
+        }
+        let Some(run) = plan::merge(&sizes, self.extent) else {
+            return Ok(None);
+        };
+        Ok(Some(streams.drain(run).collect()))
+    }
+
+    fn is_half_forgotten(&self, segment: &StreamSegment) -> Result<bool, CompactionFailure> {
+        let mut forgotten = 0;
+        for row in segment.rows() {
+            let row = row.map_err(Flaw::opening(&segment.path))?;
+            let first = self.of.read_side.index().first(row.stream);
+            forgotten += first.saturating_sub(row.first).min(u64::from(row.count));
+        }
+        Ok(forgotten > 0 && 2 * forgotten >= segment.catalogue.trailer.entries)
+    }
+
+    /// Rewrites log segments as a stream segment, and has the mark let go of them.
+    fn rewrite(&mut self, range: &LogRange) -> Result<(), CompactionFailure> {
+        let (first, last) = range.numbers();
+        let side = &self.of.read_side;
+        let segment = self.write((first, last), range.bytes(), range.span(), |writer| {
+            gather::gather(side, range, writer)
+        })?;
+        side.index().prepare(Arc::new(segment));
+        self.of.queue.retire(last + 1);
+        self.of.compactor.until_adopted(last + 1)
+    }
+
+    /// Puts one stream segment in the place of several, or of one of which much is forgotten.
+    fn merge(&mut self, segments: &[Arc<StreamSegment>]) -> Result<(), CompactionFailure> {
+        let side = &self.of.read_side;
+        let ranges = segments
+            .iter()
+            .map(|one| (one.header.first, one.header.last));
+        let ranges: Vec<(u64, u64)> = ranges.collect();
+        let range = (ranges[0].0, ranges[ranges.len() - 1].1);
+        let bytes = segments.iter().map(|one| one.bytes).sum();
+        let merged = self.write(range, bytes, merge::span(segments), |writer| {
+            merge::merge(side, segments, writer)
+        })?;
+        side.index().use_merged(Arc::new(merged));
+        for old in ranges.into_iter().filter(|old| *old != range) {
+            StreamSegment::remove(self.of.disk.as_ref(), &self.of.dir, old)?;
+        }
+        self.of.disk.sync_dir(&self.of.dir)?;
+        Ok(())
+    }
+
+    /// Makes the stream segment for `range` of what `fill` adds, at most about `bytes`.
+    fn write(
+        &mut self,
+        (first, last): (u64, u64),
+        bytes: u64,
+        span: Span,
+        fill: impl FnOnce(&mut SegmentWriter<'_>) -> Result<u64, CompactionFailure>,
+    ) -> Result<StreamSegment, CompactionFailure> {
+        let (disk, dir) = (self.of.disk.as_ref(), self.of.dir.as_path());
+        let spares = 2 * u64::from(self.of.segment_bytes);
+        if disk.space(dir)? < bytes + spares {
+            return Err(CompactionFailure::Full);
+        }
+        self.serial += 1;
+        let header = StreamSegmentHeader {
+            identity: self.of.identity,
+            first,
+            last,
+            epoch: self.of.epoch,
+            serial: self.serial,
+        };
+        let name = segment_name(first, last);
+        let temporary = dir.join(format!("{name}.new"));
+        let budget = Budget {
+            compactor: &self.of.compactor,
+            bytes_per_second: match self.extent {
+                Extent::Background => Some(self.of.bytes_per_second.max(1)),
+                Extent::All => None,
+            },
+        };
+        let written = (|| {
+            let file = disk.open(&temporary, Access::Create)?;
+            let mut writer = SegmentWriter::new(file, &header, &budget)?;
+            let expected = fill(&mut writer)?;
+            let entries = writer.finish(span)?;
+            if entries != expected {
+                let reason = format!("{entries} entries were written of {expected}");
+                return Err(CompactionFailure::Failed(reason));
+            }
+            disk.rename(&temporary, &dir.join(&name))?;
+            disk.sync_dir(dir)?;
+            let segment = StreamSegment::open(disk, dir, self.of.identity, (first, last))?;
+            check(&segment)?;
+            Ok(segment)
+        })();
+        if written.is_err() {
+            // Only to give the space back; the next opening removes it as well.
+            let _ = disk.remove(&temporary);
+        }
+        self.of
+            .compactor
+            .note(|progress| progress.files_written += u64::from(written.is_ok()));
+        match self.of.compactor.pause(Duration::ZERO) {
+            Ok(()) => written,
+            Err(_) => Err(CompactionFailure::Ending),
+        }
+    }
+}
+
+/// Reads a stream segment from front to back: soon it is all that is left of what it holds.
+fn check(segment: &StreamSegment) -> Result<(), CompactionFailure> {
+    let (mut entries, mut buffer) = (0, Vec::new());
+    for row in segment.rows() {
+        let row = row.map_err(Flaw::opening(&segment.path))?;
+        let block = segment.block(&row, &mut buffer);
+        block.map_err(Flaw::opening(&segment.path))?;
+        entries += u64::from(row.count);
+    }
+    if entries == segment.catalogue.trailer.entries {
+        return Ok(());
+    }
+    let reason = format!("{} lacks entries", segment.path.display());
+    Err(CompactionFailure::Failed(reason))
+}

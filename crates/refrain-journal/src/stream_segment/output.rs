@@ -1,0 +1,78 @@
+//! A file that is written from front to back, in large pieces.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::storage::{DiskFile, write_all_at};
+
+/// Bytes that are written and synced at once: few enough that a sync of the log does not wait long
+/// behind them.
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// Decides how fast work in the background goes on.
+pub(crate) trait Pace {
+    /// Some bytes were written. Returns when the next ones may be.
+    ///
+    /// # Errors
+    /// `Interrupted` when the work is to end.
+    fn spent(&self, bytes: usize) -> io::Result<()>;
+}
+
+/// As fast as it goes.
+#[derive(Debug)]
+pub(crate) struct AtOnce;
+
+impl Pace for AtOnce {
+    fn spent(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The file as it grows.
+pub(crate) struct Output<'a> {
+    file: Arc<dyn DiskFile>,
+    pace: &'a dyn Pace,
+    buffer: Vec<u8>,
+    flushed: u64,
+}
+
+impl<'a> Output<'a> {
+    /// Writes to `file`, which is empty.
+    pub(crate) fn new(file: Arc<dyn DiskFile>, pace: &'a dyn Pace) -> Output<'a> {
+        Output {
+            file,
+            pace,
+            buffer: Vec::new(),
+            flushed: 0,
+        }
+    }
+
+    /// Where in the file the next byte goes.
+    pub(crate) fn at(&self) -> u64 {
+        self.flushed + self.buffer.len() as u64
+    }
+
+    /// Adds what `add` appends to the buffer it is given.
+    pub(crate) fn add<T>(&mut self, add: impl FnOnce(&mut Vec<u8>) -> T) -> io::Result<T> {
+        let added = add(&mut self.buffer);
+        if self.buffer.len() >= PIECE_BYTES {
+            self.flush()?;
+        }
+        Ok(added)
+    }
+
+    /// Writes and syncs all; the file is whole.
+    pub(crate) fn finish(mut self) -> io::Result<u64> {
+        self.flush()?;
+        Ok(self.flushed)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        write_all_at(self.file.as_ref(), &self.buffer, self.flushed)?;
+        self.file.sync_data()?;
+        self.flushed += self.buffer.len() as u64;
+        let bytes = self.buffer.len();
+        self.buffer.clear();
+        self.pace.spent(bytes)
+    }
+}

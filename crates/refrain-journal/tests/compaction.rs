@@ -1,0 +1,485 @@
+//! Compaction: what was read before is read after, whatever happens in between.
+
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+mod support;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use refrain_core::port::journal::Journal;
+use refrain_journal::{CompactError, FileJournal, JournalOptions, JournalReader, OpenError};
+use support::{Fault, FaultDisk, batch, contents, name, position};
+
+const DIR: &str = "/journal";
+
+const STREAMS: [&str; 3] = ["orders", "cards", "carts"];
+
+fn options() -> JournalOptions {
+    JournalOptions::default()
+        .segment_bytes(8192)
+        .identity(7)
+        .reader_threads(1)
+        .compaction_bytes_per_second(0)
+}
+
+fn open(disk: &FaultDisk) -> Result<FileJournal, OpenError> {
+    FileJournal::open_on(Arc::new(disk.clone()), DIR, options())
+}
+
+fn entry(stream: &str, at: u64) -> String {
+    // Some compress well, and some do not.
+    let mut noise = at.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ stream.len() as u64;
+    let mut text = format!("{stream} {at} ");
+    let length = 20 + (at * 37 % 900) as usize;
+    while text.len() < length {
+        noise = noise
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let byte = if at.is_multiple_of(3) {
+            b'x'
+        } else {
+            b'!' + (noise >> 58) as u8
+        };
+        text.push(char::from(byte));
+    }
+    text
+}
+
+async fn append(journal: &FileJournal, stream: &str, from: u64, to: u64) {
+    for at in from..=to {
+        let appended = journal.append(&name(stream), position(at), batch(&[&entry(stream, at)]));
+        assert_eq!(appended.await.unwrap(), position(at));
+    }
+}
+
+async fn append_to_all(journal: &FileJournal, from: u64, to: u64) {
+    for at in from..=to {
+        for stream in STREAMS {
+            append(journal, stream, at, at).await;
+        }
+    }
+}
+
+/// Checks that each stream has its entries from `first` to `last`, from every position on.
+async fn check(journal: &FileJournal, first: [u64; 3], last: u64, context: &str) {
+    for (stream, first) in STREAMS.into_iter().zip(first) {
+        let stream_name = name(stream);
+        let head = journal.head(&stream_name).await.unwrap();
+        assert_eq!(head, Some(position(last)), "{context}: {stream}");
+        let kept = journal.first(&stream_name).await.unwrap();
+        assert_eq!(
+            kept,
+            (first <= last).then(|| position(first)),
+            "{context}: {stream}"
+        );
+        let expected: Vec<_> = (first..=last)
+            .map(|at| entry(stream, at).into_bytes())
+            .collect();
+        let found = contents(journal, &stream_name).await;
+        assert!(
+            found == expected,
+            "{context}: {stream} has {} entries",
+            found.len()
+        );
+        for from in first..=last {
+            let mut cursor = journal.read(&stream_name, position(from)).await.unwrap();
+            let chunk = cursor.next().await.unwrap().unwrap();
+            let found = chunk.entry(position(from)).unwrap();
+            assert_eq!(found, entry(stream, from), "{context}: {stream} at {from}");
+        }
+    }
+}
+
+fn names(disk: &FaultDisk, ending: &str) -> Vec<String> {
+    let paths = disk.paths().into_iter();
+    let names = paths.map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(ending)).collect()
+}
+
+fn path(file: &str) -> PathBuf {
+    Path::new(DIR).join(file)
+}
+
+#[tokio::test]
+async fn compacted_history_reads_the_same_from_every_position_and_after_reopening() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk).unwrap();
+    append_to_all(&journal, 1, 40).await;
+    check(&journal, [1; 3], 40, "before").await;
+    journal.compact().await.unwrap();
+    check(&journal, [1; 3], 40, "compacted").await;
+    append_to_all(&journal, 41, 80).await;
+    journal.compact().await.unwrap();
+    check(&journal, [1; 3], 80, "merged").await;
+    assert_eq!(names(&disk, ".seg").len(), 1, "{:?}", disk.paths());
+    drop(journal);
+    for (what, disk) in [
+        ("killed", disk.after_kill()),
+        ("cut", disk.after_power_loss()),
+    ] {
+        let journal = open(&disk).unwrap();
+        check(&journal, [1; 3], 80, what).await;
+        append_to_all(&journal, 81, 82).await;
+        check(&journal, [1; 3], 82, what).await;
+        drop(journal);
+        disk.delete(&path("directory"));
+        let journal = open(&disk).unwrap();
+        check(
+            &journal,
+            [1; 3],
+            82,
+            &format!("{what}, without the directory"),
+        )
+        .await;
+    }
+}
+
+/// B1.7
+#[tokio::test]
+async fn forgotten_entries_disappear_when_their_range_is_compacted_or_merged() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk).unwrap();
+    append_to_all(&journal, 1, 40).await;
+    journal.forget(&name("orders"), position(31)).await.unwrap();
+    journal.compact().await.unwrap();
+    check(&journal, [31, 1, 1], 40, "compacted").await;
+    let stored = |disk: &FaultDisk| -> usize {
+        let files = names(disk, ".seg").into_iter();
+        files.map(|file| disk.get(&path(&file)).len()).sum()
+    };
+    let before = stored(&disk);
+    for stream in ["cards", "carts"] {
+        journal.forget(&name(stream), position(41)).await.unwrap();
+    }
+    append_to_all(&journal, 41, 60).await;
+    journal.compact().await.unwrap();
+    check(&journal, [31, 41, 41], 60, "merged").await;
+    journal
+        .forget(&name("orders"), position(100))
+        .await
+        .unwrap();
+    journal.forget(&name("cards"), position(60)).await.unwrap();
+    journal.forget(&name("carts"), position(60)).await.unwrap();
+    append_to_all(&journal, 61, 80).await;
+    journal.compact().await.unwrap();
+    check(&journal, [61, 60, 60], 80, "merged again").await;
+    assert!(
+        stored(&disk) < before,
+        "{} of {before} bytes",
+        stored(&disk)
+    );
+    drop(journal);
+    disk.delete(&path("directory"));
+    let journal = open(&disk.after_power_loss()).unwrap();
+    check(&journal, [61, 60, 60], 80, "reopened").await;
+}
+
+#[tokio::test]
+async fn a_stream_of_which_nothing_is_kept_keeps_its_head_through_compaction() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk).unwrap();
+    append(&journal, "cards", 1, 5).await;
+    journal.forget(&name("cards"), position(6)).await.unwrap();
+    append(&journal, "orders", 1, 60).await;
+    journal.compact().await.unwrap();
+    append(&journal, "orders", 61, 120).await;
+    journal.compact().await.unwrap();
+    drop(journal);
+    disk.delete(&path("directory"));
+    let journal = open(&disk).unwrap();
+    assert_eq!(
+        journal.head(&name("cards")).await.unwrap(),
+        Some(position(5))
+    );
+    assert_eq!(journal.first(&name("cards")).await.unwrap(), None);
+    append(&journal, "cards", 6, 6).await;
+}
+
+#[tokio::test]
+async fn in_the_background_old_segments_become_stream_segments_by_themselves() {
+    let disk = FaultDisk::default();
+    let options = options().compaction_bytes_per_second(u64::MAX);
+    let journal = FileJournal::open_on(Arc::new(disk.clone()), DIR, options).unwrap();
+    append_to_all(&journal, 1, 100).await;
+    disk.until_removed(&path("0000000003.log"));
+    check(&journal, [1; 3], 100, "compacted").await;
+    drop(journal);
+    check(&open(&disk).unwrap(), [1; 3], 100, "reopened").await;
+}
+
+#[tokio::test]
+async fn a_cursor_goes_on_while_its_files_are_rewritten() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk).unwrap();
+    append_to_all(&journal, 1, 60).await;
+    let mut cursors = Vec::new();
+    for stream in STREAMS {
+        let mut cursor = journal.read(&name(stream), position(1)).await.unwrap();
+        let chunk = cursor.next().await.unwrap().unwrap();
+        cursors.push((stream, cursor, chunk.last().get() + 1));
+    }
+    journal.compact().await.unwrap();
+    append_to_all(&journal, 61, 120).await;
+    let mut followers = Vec::new();
+    for (stream, _, next) in &cursors {
+        let follower = journal
+            .follow(&name(stream), position(*next))
+            .await
+            .unwrap();
+        followers.push((*stream, follower, *next));
+    }
+    journal.compact().await.unwrap();
+    for (stream, mut cursor, mut next) in cursors {
+        while let Some(chunk) = cursor.next().await.unwrap() {
+            for (at, found) in chunk.entries() {
+                assert_eq!((at.get(), found), (next, entry(stream, next).as_bytes()));
+                next += 1;
+            }
+        }
+        assert_eq!(next, 61);
+    }
+    for (stream, mut follower, mut next) in followers {
+        while next <= 120 {
+            let chunk = follower.next().await.unwrap().unwrap();
+            for (at, found) in chunk.entries() {
+                assert_eq!((at.get(), found), (next, entry(stream, next).as_bytes()));
+                next += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reader_elsewhere_reads_on_while_files_are_rewritten() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk).unwrap();
+    append_to_all(&journal, 1, 60).await;
+    let reader = JournalReader::open_on(Arc::new(disk.clone()), DIR, options()).unwrap();
+    let orders = name("orders");
+    let read = async |from: u64, to: u64| {
+        let mut cursor = reader.read(&orders, position(from)).unwrap();
+        let mut next = from;
+        while let Some(chunk) = cursor.next().await.unwrap() {
+            for (at, found) in chunk.entries() {
+                assert_eq!((at.get(), found), (next, entry("orders", next).as_bytes()));
+                next += 1;
+            }
+        }
+        assert_eq!(next, to + 1);
+    };
+    read(1, 60).await;
+    journal.compact().await.unwrap();
+    disk.until_removed(&path("0000000001.log"));
+    // Its log segments are gone, and it was not told.
+    read(1, 60).await;
+    append_to_all(&journal, 61, 120).await;
+    journal.compact().await.unwrap();
+    read(7, 60).await;
+    reader.refresh().unwrap();
+    read(1, 120).await;
+    let late = JournalReader::open_on(Arc::new(disk.clone()), DIR, options()).unwrap();
+    assert_eq!(late.head(&orders), Some(position(120)));
+    drop(journal);
+    disk.delete(&path("directory"));
+    let late = JournalReader::open_on(Arc::new(disk), DIR, options()).unwrap();
+    assert_eq!(late.head(&orders), Some(position(120)));
+}
+
+#[tokio::test]
+async fn without_room_compaction_gives_up_and_appends_go_on() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk).unwrap();
+    append_to_all(&journal, 1, 40).await;
+    disk.set_space(Some(3 * 8192));
+    assert_eq!(journal.compact().await, Err(CompactError::Full));
+    assert_eq!(names(&disk, ".seg.new"), [""; 0]);
+    append_to_all(&journal, 41, 43).await;
+    disk.set_space(None);
+    journal.compact().await.unwrap();
+    check(&journal, [1; 3], 43, "later").await;
+}
+
+/// What a life with compaction came to.
+#[derive(Debug, Default)]
+struct Life {
+    acknowledged: u64,
+    has_forgotten: bool,
+}
+
+/// Compacts, merges and forgets; stops at the first append that fails.
+async fn live(disk: &FaultDisk) -> Life {
+    let mut life = Life::default();
+    let Ok(journal) = open(disk) else {
+        return life;
+    };
+    for round in 0..3 {
+        for at in round * 8 + 1..=round * 8 + 8 {
+            let entries = [&entry("orders", at)[..], &"y".repeat(1200)];
+            let at = position(2 * at - 1);
+            if journal
+                .append(&name("orders"), at, batch(&entries))
+                .await
+                .is_err()
+            {
+                return life;
+            }
+            life.acknowledged = at.get() + 1;
+        }
+        let _ = journal.compact().await;
+        if round == 1 {
+            life.has_forgotten = true;
+            let _ = journal.forget(&name("orders"), position(11)).await;
+        }
+    }
+    life
+}
+
+async fn check_life(life: &Life, disk: &FaultDisk, context: &str) {
+    let journal = open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let orders = name("orders");
+    let head = journal
+        .head(&orders)
+        .await
+        .unwrap()
+        .map_or(0, |head| head.get());
+    let allowed = [life.acknowledged, life.acknowledged + 2];
+    assert!(allowed.contains(&head), "{context}: {head}, {life:?}");
+    let first = journal
+        .first(&orders)
+        .await
+        .unwrap()
+        .map_or(1, |first| first.get());
+    assert!(
+        first == 1 || (first == 11 && life.has_forgotten),
+        "{context}: {first}"
+    );
+    let expected = |at: u64| match at {
+        at if at.is_multiple_of(2) => "y".repeat(1200),
+        at => entry("orders", at.div_ceil(2)),
+    };
+    let expected: Vec<_> = (first..=head).map(|at| expected(at).into_bytes()).collect();
+    assert!(contents(&journal, &orders).await == expected, "{context}");
+    let _ = journal.compact().await;
+    assert!(
+        contents(&journal, &orders).await == expected,
+        "{context}, compacted again"
+    );
+}
+
+async fn operations() -> usize {
+    let disk = FaultDisk::default();
+    assert_eq!(live(&disk).await.acknowledged, 48);
+    disk.operations().len()
+}
+
+/// B2.7
+#[tokio::test]
+async fn nothing_is_lost_when_any_operation_of_a_life_with_compaction_is_the_last_one() {
+    for number in 0..operations().await {
+        let disk = FaultDisk::default();
+        disk.set_fault(number, Fault::Freeze);
+        let life = live(&disk).await;
+        check_life(&life, &disk.after_kill(), &format!("killed at {number}")).await;
+        let context = format!("power lost at {number}");
+        check_life(&life, &disk.after_power_loss(), &context).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_lost_when_any_operation_of_a_life_with_compaction_fails() {
+    for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
+        for number in 0..operations().await {
+            let disk = FaultDisk::default();
+            disk.set_fault(number, Fault::Fail(kind));
+            let life = live(&disk).await;
+            let context = format!("{kind:?} at {number}");
+            check_life(&life, &disk.after_kill(), &format!("{context}, killed")).await;
+            check_life(&life, &disk.after_power_loss(), &format!("{context}, cut")).await;
+        }
+    }
+}
+
+/// B2.7
+#[tokio::test]
+async fn every_flipped_bit_of_a_stream_segment_is_refused_or_without_meaning() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk).unwrap();
+    append_to_all(&journal, 1, 16).await;
+    journal.compact().await.unwrap();
+    check(&journal, [1; 3], 16, "before").await;
+    drop(journal);
+    let file = path(&names(&disk, ".seg")[0]);
+    let whole = disk.get(&file);
+    let mut refused = 0;
+    for byte in 0..whole.len() {
+        let disk = disk.after_kill();
+        let mut bytes = whole.clone();
+        bytes[byte] ^= 1 << (byte % 8);
+        disk.put(&file, bytes);
+        let Ok(journal) = open(&disk) else {
+            refused += 1;
+            continue;
+        };
+        let mut is_refused = false;
+        for stream in STREAMS {
+            let mut cursor = journal.read(&name(stream), position(1)).await.unwrap();
+            let mut next = 1;
+            loop {
+                match cursor.next().await {
+                    Ok(Some(chunk)) => {
+                        for (at, found) in chunk.entries() {
+                            let expected = entry(stream, next);
+                            assert_eq!((at.get(), found), (next, expected.as_bytes()));
+                            next += 1;
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        assert!(error.to_string().contains(".seg"), "byte {byte}: {error}");
+                        is_refused = true;
+                        break;
+                    }
+                }
+            }
+        }
+        refused += usize::from(is_refused);
+    }
+    // Declarations are read when there is no directory.
+    assert!(refused + 200 > whole.len(), "{refused} of {}", whole.len());
+}
+
+/// B2.7
+#[tokio::test]
+async fn a_missing_swapped_or_foreign_stream_segment_is_refused_by_name() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk).unwrap();
+    append_to_all(&journal, 1, 30).await;
+    journal.compact().await.unwrap();
+    drop(journal);
+    let file = names(&disk, ".seg").remove(0);
+    let refused = |disk: FaultDisk, why: &str| {
+        let error = open(&disk).unwrap_err();
+        let OpenError::Corrupt { place, .. } = &error else {
+            panic!("{why}: {error}");
+        };
+        assert!(place.contains(&file), "{why}: {place}");
+    };
+    let missing = disk.after_kill();
+    missing.delete(&path(&file));
+    refused(missing, "missing");
+    let other = FaultDisk::default();
+    let options = options().identity(8);
+    let journal = FileJournal::open_on(Arc::new(other.clone()), DIR, options).unwrap();
+    append_to_all(&journal, 1, 30).await;
+    journal.compact().await.unwrap();
+    drop(journal);
+    let foreign = disk.after_kill();
+    foreign.put(&path(&file), other.get(&path(&file)));
+    refused(foreign, "foreign");
+    let cut = disk.after_kill();
+    let bytes = cut.get(&path(&file));
+    cut.put(&path(&file), bytes[..bytes.len() - 1].to_vec());
+    refused(cut, "cut");
+}
