@@ -12,8 +12,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use refrain_core::port::Snapshots;
 use refrain_core::port::journal::Journal;
+use refrain_core::port::snapshots::Snapshots;
 use refrain_journal::inspect::Inspector;
 use refrain_journal::{FileJournal, FileSnapshots, JournalOptions, JournalReader, OpenError};
 use support::{FaultDisk, batch, contents, name, position};
@@ -167,7 +167,7 @@ async fn snapshot_of_format_1_is_read() {
     }
     let snapshots = FileSnapshots::open(dir.path()).unwrap();
     let content = snapshots.get(&name("orders"), position(40)).await.unwrap();
-    assert_eq!(content.unwrap(), "state at 40");
+    assert_eq!(content, "state at 40");
 }
 
 /// Makes the file say version 2, whole: its checksum lies at `checksum_at` and covers what is before.

@@ -144,6 +144,10 @@ fn remedy(finding: &Finding) -> Option<(RepairAction, &'static str)> {
                  ones",
             )
         }
+        FindingKind::Block => (
+            RepairAction::Nothing,
+            "the bytes of a stream segment are nowhere else; restore a backup",
+        ),
         FindingKind::Mark => (
             RepairAction::Nothing,
             "without the mark nobody can tell whether the end of the log is still there; restore a \
