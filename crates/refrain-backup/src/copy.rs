@@ -84,10 +84,9 @@ fn copy_all(
 
 /// A damaged journal is not copied.
 fn sound(inspection: Inspection) -> Result<Inspection, BackupError> {
-    match inspection.damages().next() {
-        Some(finding) => Err(BackupError::Source {
-            finding: finding.clone(),
-        }),
+    let finding = inspection.damages().next().cloned();
+    match finding {
+        Some(finding) => Err(BackupError::Source { finding }),
         None => Ok(inspection),
     }
 }

@@ -119,7 +119,7 @@ fn remedy(finding: &Finding) -> Option<(RepairAction, &'static str)> {
         ),
         FindingKind::Index => (
             RepairAction::SetAside,
-            "an index is made again from its segment, which is checked",
+            "it is made again from the segments, which are checked",
         ),
         FindingKind::Unfinished => (
             RepairAction::SetAside,
@@ -144,10 +144,6 @@ fn remedy(finding: &Finding) -> Option<(RepairAction, &'static str)> {
                  ones",
             )
         }
-        FindingKind::Block => (
-            RepairAction::Nothing,
-            "the bytes of a stream segment are nowhere else; restore a backup",
-        ),
         FindingKind::Mark => (
             RepairAction::Nothing,
             "without the mark nobody can tell whether the end of the log is still there; restore a \

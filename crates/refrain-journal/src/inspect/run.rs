@@ -117,6 +117,8 @@ impl<'a> Run<'a> {
             }
         }
         self.check_end(behind.as_ref());
+        let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
+        self.findings.extend(indexes::check_directory(disk, dir));
         self.look_behind()?;
         let is_damaged = |finding: &Finding| finding.severity() == Severity::Damage;
         if self.findings.iter().any(is_damaged) && self.has_changed()? {
@@ -144,10 +146,7 @@ impl<'a> Run<'a> {
                 return Ok(Left::Unknown);
             }
         };
-        let limit = match self.mark {
-            Some(mark) if mark.end.segment == number => mark.end.offset,
-            Some(_) | None => segment.header.segment_bytes,
-        };
+        let limit = self.limit(&segment.header);
         let expected = match (number, before) {
             (1, _) => Some(Join { frame: 1, chain: 0 }),
             (_, Some(before)) => before.expected,
@@ -395,6 +394,14 @@ impl<'a> Run<'a> {
             });
         }
         files
+    }
+
+    /// Where the frames of a segment end at the latest.
+    fn limit(&self, segment: &SegmentHeader) -> u32 {
+        match self.mark {
+            Some(mark) if mark.end.segment == segment.number => mark.end.offset,
+            Some(_) | None => segment.segment_bytes,
+        }
     }
 
     fn open(&self, number: u64) -> Result<Segment, OpenError> {
