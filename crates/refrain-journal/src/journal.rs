@@ -14,12 +14,15 @@ use refrain_core::{Name, Position};
 use crate::compaction::{Compaction, CompactionProgress, Compactor};
 use crate::error::{CompactError, OpenError};
 use crate::format::directory::State;
+use crate::format::mark::Mark;
 use crate::keeper::{Housekeeping, Keeper};
 use crate::log::Log;
 use crate::options::{JournalOptions, Settings};
 use crate::queue::Queue;
 use crate::read_side::ReadSide;
 use crate::recovery::{Recovered, recover};
+use crate::sealed::SealedSegment;
+use crate::segment::Segment;
 use crate::storage::{Disk, DiskLock, FileSystem};
 use crate::threads::Threads;
 use crate::writer::Writer;
@@ -114,18 +117,7 @@ impl FileJournal {
     ) -> io::Result<FileJournal> {
         let nexts = recovered.index.nexts();
         let mark = *recovered.mark.last();
-        let next_segment = mark.end.segment + 1;
-        let compactor = Arc::new(Compactor::new(mark.first_segment));
-        let keeper = Keeper::new(
-            next_segment,
-            recovered.spare,
-            recovered.unindexed,
-            Arc::clone(&compactor),
-        );
-        let keeper = Arc::new(keeper);
-        if recovered.state == State::Running && mark.end.segment > 1 {
-            keeper.want_directory();
-        }
+        let keeper = keeper(&mark, recovered.state, recovered.spare, recovered.unindexed);
         let dir = dir.to_path_buf();
         let read_side = ReadSide::new(Arc::clone(&disk), dir.clone(), recovered.index);
         let read_side = Arc::new(read_side);
@@ -146,7 +138,7 @@ impl FileJournal {
         let compaction = Compaction {
             disk: Arc::clone(&disk),
             dir: dir.clone(),
-            compactor,
+            compactor: Arc::clone(&keeper.compactor),
             queue: Arc::clone(&queue),
             read_side: Arc::clone(&read_side),
             identity: mark.identity,
@@ -231,6 +223,21 @@ pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, Ope
         }
         OpenError::io(&path)(error)
     })
+}
+
+/// The keeper of a journal that was opened at `mark`. The directory is ordered if it is behind.
+fn keeper(
+    mark: &Mark,
+    state: State,
+    spare: Option<Segment>,
+    unindexed: Vec<Arc<SealedSegment>>,
+) -> Arc<Keeper> {
+    let compactor = Arc::new(Compactor::new(mark.first_segment));
+    let keeper = Keeper::new(mark.end.segment + 1, spare, unindexed, compactor);
+    if state == State::Running && mark.end.segment > 1 {
+        keeper.want_directory();
+    }
+    Arc::new(keeper)
 }
 
 impl Drop for FileJournal {

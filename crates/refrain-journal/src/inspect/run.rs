@@ -189,14 +189,8 @@ impl<'a> Run<'a> {
             expected: frames.expected,
             epoch: frames.epoch,
         };
-        let is_sealed = self.numbers.last() != Some(&number);
-        if is_sealed {
-            let is_whole = self.findings.len() == found_before;
-            self.check_index(&segment.header, is_whole.then_some(&contents));
-        } else if self.names.contains(&index_name(number)) {
-            // Of a journal that was closed: it speaks of the frames that there were then.
-            self.check_index(&segment.header, None);
-        }
+        let is_whole = self.findings.len() == found_before;
+        self.check_index(&segment.header, is_whole.then_some(&contents));
         Ok(Left::Whole(left))
     }
 
@@ -269,6 +263,12 @@ impl<'a> Run<'a> {
     }
 
     fn check_index(&mut self, segment: &SegmentHeader, contents: Option<&Contents>) {
+        let is_last = self.numbers.last() == Some(&segment.number);
+        if is_last && !self.names.contains(&index_name(segment.number)) {
+            return;
+        }
+        // That of the last one is of a journal that was closed: it speaks of the frames of then.
+        let contents = contents.filter(|_| !is_last);
         let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
         self.findings
             .extend(indexes::check(disk, dir, segment, contents));

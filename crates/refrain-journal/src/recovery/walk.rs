@@ -38,7 +38,7 @@ pub(crate) struct Walk<'a> {
 
 /// What is known without going through the log, and where that starts.
 #[derive(Debug)]
-struct Base {
+struct Footing {
     index: Index,
     segment: Segment,
     at: End,
@@ -132,14 +132,14 @@ impl<'a> Walk<'a> {
 
     /// Goes through the log.
     pub(crate) fn run(&self) -> Result<Walked, OpenError> {
-        let Base {
+        let Footing {
             mut index,
             mut segment,
             mut at,
             mut epoch,
             state,
             leftovers,
-        } = self.base()?;
+        } = self.footing()?;
         let mut unproven = Vec::new();
         let mut unindexed = Vec::new();
         loop {
@@ -162,17 +162,8 @@ impl<'a> Walk<'a> {
             if at.offset == SEGMENT_HEADER_BYTES
                 && let Some(known) = self.index_file(&segment, at)
             {
-                let path = &known.path;
-                add_index(&mut index, &known).map_err(|flaw| flaw.opening(path))?;
-                let span = *known.span();
-                (at.offset, at.frame, at.chain) = (span.end, span.next_frame, span.next_chain);
-                epoch = span.epoch;
-                index.add_part(in_index_file(segment.header, span));
-                if let Some(next) = self.next_if_starts(number, at)? {
-                    at = Scan::start_of(number + 1, at.frame, at.chain);
-                    segment = next;
-                }
-                index.go_on_at(at, segment.header);
+                epoch = known.span().epoch;
+                (segment, at) = self.pass_over(&mut index, segment, &known)?;
                 continue;
             }
             let mut scan = Scan::new(segment.clone(), at, epoch);
@@ -209,12 +200,40 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Takes the frames that an index file speaks of, and gives the place behind them.
+    fn pass_over(
+        &self,
+        index: &mut Index,
+        segment: Segment,
+        known: &LogIndex,
+    ) -> Result<(Segment, End), OpenError> {
+        let path = &known.path;
+        add_index(index, known).map_err(|flaw| flaw.opening(path))?;
+        let (number, span) = (segment.header.number, *known.span());
+        index.add_part(in_index_file(segment.header, span));
+        let behind = End {
+            segment: number,
+            offset: span.end,
+            frame: span.next_frame,
+            chain: span.next_chain,
+        };
+        let (segment, at) = match self.next_if_starts(number, behind)? {
+            Some(next) => {
+                let at = Scan::start_of(number + 1, behind.frame, behind.chain);
+                (next, at)
+            }
+            None => (segment, behind),
+        };
+        index.go_on_at(at, segment.header);
+        Ok((segment, at))
+    }
+
     /// What the walk starts with: the directory when it is of use, otherwise what the stream
     /// segments say.
-    fn base(&self) -> Result<Base, OpenError> {
+    fn footing(&self) -> Result<Footing, OpenError> {
         let history = History::open(self.disk, self.dir, &self.mark, &self.names)?;
-        if let Some(base) = self.base_of_directory(&history)? {
-            return Ok(base);
+        if let Some(footing) = self.footing_in_directory(&history)? {
+            return Ok(footing);
         }
         let segment = self.open(self.mark.first_segment)?;
         let (frame, chain) = history.end();
@@ -227,7 +246,7 @@ impl<'a> Walk<'a> {
             epoch = streams.span().epoch;
             index.add_part(Part::Streams(streams));
         }
-        Ok(Base {
+        Ok(Footing {
             index,
             segment,
             at,
@@ -237,7 +256,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn base_of_directory(&self, history: &History) -> Result<Option<Base>, OpenError> {
+    fn footing_in_directory(&self, history: &History) -> Result<Option<Footing>, OpenError> {
         let Some((header, streams)) = directory::read(self.disk, self.dir, &self.mark) else {
             return Ok(None);
         };
@@ -262,7 +281,7 @@ impl<'a> Walk<'a> {
         }
         let is_end = header.end == self.mark.end && header.epoch == self.mark.epoch;
         let state = if is_end { header.state } else { State::Running };
-        Ok(Some(Base {
+        Ok(Some(Footing {
             index,
             segment,
             at: header.end,
