@@ -99,7 +99,8 @@ impl<'a> Run<'a> {
             total: 0,
             names,
         };
-        run.total = run.numbers.iter().map(|number| run.size(*number)).sum();
+        let log: u64 = run.numbers.iter().map(|number| run.size(*number)).sum();
+        run.total = log + run.stream_segment_bytes();
         Ok(run)
     }
 
@@ -457,6 +458,17 @@ impl<'a> Run<'a> {
     fn is_moving(&self) -> Result<bool, OpenError> {
         let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
         Ok(marks::read(disk, dir)?.0 != self.mark)
+    }
+
+    fn stream_segment_bytes(&self) -> u64 {
+        let names = self.names.iter();
+        let files = names.filter(|name| matches!(FileKind::of(name), FileKind::Streams(..)));
+        let sizes = files.filter_map(|name| {
+            let path = self.inspector.dir.join(name);
+            let file = self.inspector.disk.open(&path, Access::Read).ok()?;
+            file.size().ok()
+        });
+        sizes.sum()
     }
 
     /// Bytes of segment `number` that are looked at.
