@@ -75,15 +75,20 @@ fn copy_all(
     to: &Path,
     progress: &Progress,
 ) -> Result<Option<Vec<StreamRecord>>, BackupError> {
-    let before = Inspector::new(dir).run(&mut ())?;
-    if let Some(finding) = before.damages().next() {
-        let finding = finding.clone();
-        return Err(BackupError::Source { finding });
-    }
+    let before = sound(Inspector::new(dir).run(&mut ())?)?;
     let new = NewJournal::create(to, JournalOptions::default())?;
     let mut copying = Copying::new(&before, new, progress);
-    Inspector::new(dir).run(&mut copying)?;
+    sound(Inspector::new(dir).run(&mut copying)?)?;
     copying.finish()
+}
+
+/// A damaged journal is not copied.
+fn sound(inspection: Inspection) -> Result<Inspection, BackupError> {
+    let finding = inspection.damages().next().cloned();
+    match finding {
+        Some(finding) => Err(BackupError::Source { finding }),
+        None => Ok(inspection),
+    }
 }
 
 fn compare(

@@ -1,5 +1,6 @@
 //! Taking a backup: check, copy what is new, manifest last.
 
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::repository::Repository;
 use crate::streams::{self, StreamRecord};
 
 /// How often a backup starts again because files of the journal went away while it copied them.
-const TRIES_MAX: usize = 16;
+const TRIES_MAX: usize = 64;
 
 /// What is backed up.
 ///
@@ -123,9 +124,15 @@ async fn take(
         of: wanted.iter().map(|(_, file)| file.used).sum(),
         bytes_written: 0,
     };
+    // All at once: what is removed or rewritten from now on can still be read.
+    let opened: Vec<Arc<File>> = wanted
+        .iter()
+        .map(|(_, file)| File::open(&file.path).map(Arc::new))
+        .collect::<Result<_, _>>()
+        .map_err(BackupError::io(&source.dir))?;
     let mut records = Vec::new();
-    for (is, file) in wanted {
-        let pieces = copying.file(file).await?;
+    for ((is, file), open) in wanted.into_iter().zip(opened) {
+        let pieces = copying.file(file, &open).await?;
         records.push(FileRecord {
             is,
             bytes: file.bytes,
@@ -182,6 +189,7 @@ fn check(inspection: &Inspection, dir: &Path) -> Result<MarkSeen, BackupError> {
         | FindingKind::Snapshot => false,
         FindingKind::Mark
         | FindingKind::Segment
+        | FindingKind::Block
         | FindingKind::Frame
         | FindingKind::Record
         | FindingKind::Stream
@@ -215,10 +223,16 @@ fn files(inspection: &Inspection) -> Vec<(FileSort, &FileSeen)> {
         FileRole::Index(number) if number < last && !is_damaged(file) => {
             Some((FileSort::Index(number), file))
         }
+        // One that a compaction left over is noticed by the inspection.
+        FileRole::Streams(first, last) if !is_damaged(file) => {
+            Some((FileSort::Streams(first, last), file))
+        }
         FileRole::Mark
         | FileRole::Lock
         | FileRole::Index(_)
         | FileRole::Spare(_)
+        | FileRole::Streams(..)
+        | FileRole::Directory
         | FileRole::Snapshot
         | FileRole::Unfinished
         | FileRole::Other
@@ -238,15 +252,20 @@ fn files(inspection: &Inspection) -> Vec<(FileSort, &FileSeen)> {
     of_journal.chain(snapshots).collect()
 }
 
-/// Whether every segment is among `files`: one may have been removed since it was inspected.
+/// Whether every segment is among `files`: one may have been removed since it was inspected, for the
+/// journal was compacted.
 fn check_whole(
     files: &[(FileSort, &FileSeen)],
     mark: MarkSeen,
     dir: &Path,
 ) -> Result<(), BackupError> {
-    let is_log = |(is, _): &&(FileSort, &FileSeen)| matches!(is, FileSort::Log(_));
-    let there = files.iter().filter(is_log).count() as u64;
-    if there == mark.end.segment + 1 - mark.first_segment {
+    let stands_for = |(is, _): &(FileSort, &FileSeen)| match is {
+        FileSort::Log(_) => 1,
+        FileSort::Streams(first, last) => last + 1 - first,
+        FileSort::Index(_) | FileSort::Snapshot { .. } => 0,
+    };
+    let there: u64 = files.iter().map(stands_for).sum();
+    if there == mark.end.segment {
         return Ok(());
     }
     Err(BackupError::io(dir)(std::io::ErrorKind::NotFound.into()))
@@ -285,15 +304,13 @@ struct Copying<'a> {
 }
 
 impl Copying<'_> {
-    async fn file(&mut self, file: &FileSeen) -> Result<Vec<Piece>, BackupError> {
-        let open = std::fs::File::open(&file.path).map_err(BackupError::io(&file.path))?;
-        let open = Arc::new(open);
+    async fn file(&mut self, file: &FileSeen, open: &Arc<File>) -> Result<Vec<Piece>, BackupError> {
         let mut pieces = Vec::new();
         let mut at = 0;
         while at < file.used {
             let left = usize::try_from(file.used - at).unwrap_or(PIECE_BYTES);
             let length = left.min(PIECE_BYTES);
-            let reading = Arc::clone(&open);
+            let reading = Arc::clone(open);
             let read = tokio::task::spawn_blocking(move || {
                 let mut bytes = vec![0; length];
                 reading.read_exact_at(&mut bytes, at).map(|()| bytes)

@@ -82,6 +82,8 @@ pub enum FileSort {
     Log(u64),
     /// The index of a log segment.
     Index(u64),
+    /// The stream segment for the log segments from the first to the second number.
+    Streams(u64, u64),
     /// A snapshot.
     Snapshot {
         /// Of this stream.
@@ -96,6 +98,7 @@ impl FileSort {
         match self {
             FileSort::Log(number) => Some(FileRole::Log(*number)),
             FileSort::Index(number) => Some(FileRole::Index(*number)),
+            FileSort::Streams(first, last) => Some(FileRole::Streams(*first, *last)),
             FileSort::Snapshot { .. } => None,
         }
     }

@@ -23,16 +23,16 @@ use crate::verify::digest_all;
 pub struct Mend {
     /// The backup.
     pub backup: BackupId,
-    /// The segments that are replaced, by their numbers.
-    pub segments: Vec<u64>,
+    /// The segments that are replaced.
+    pub segments: Vec<FileRole>,
     /// The journal as it would be.
     pub inspection: Inspection,
     disk: MendDisk,
     dir: PathBuf,
 }
 
-/// Looks for a backup with which the journal in `dir` would be sound if its log segments with these
-/// numbers were read from it: the newest one counts. What the backup does not cover of a segment, for
+/// Looks for a backup with which the journal in `dir` would be sound if these segments were
+/// read from it: the newest one counts. What the backup does not cover of a segment, for
 /// it grew since, stays as it is. `None` when no backup is of that help.
 ///
 /// The proof is an inspection of the journal as it would be: every frame that is taken from the
@@ -42,7 +42,7 @@ pub struct Mend {
 /// [`BackupError`] when the repository or the journal cannot be read.
 pub async fn mend(
     dir: &Path,
-    segments: &[u64],
+    segments: &[FileRole],
     repository: &Repository,
     progress: &Progress,
 ) -> Result<Option<Mend>, BackupError> {
@@ -93,8 +93,8 @@ impl Mend {
 
     fn apply_blocking(self, repair: Repair) -> Result<(Repair, Vec<PathBuf>), OpenError> {
         let mut kept = Vec::new();
-        for number in self.segments {
-            let name = log_name(number).expect("logs have names");
+        for role in self.segments {
+            let name = Rebuild::name(role).expect("segments have names");
             let path = self.dir.join(name);
             let failed = |source| OpenError::Io {
                 path: path.clone(),
@@ -103,7 +103,7 @@ impl Mend {
             let file = self.disk.open(&path, Access::Read).map_err(failed)?;
             let bytes = file.size().map_err(failed)?;
             let mut read = |buffer: &mut [u8], at: u64| read_all(file.as_ref(), buffer, at);
-            kept.extend(repair.replace(number, bytes, &mut read)?);
+            kept.extend(repair.replace(role, bytes, &mut read)?);
         }
         Ok((repair, kept))
     }
@@ -120,6 +120,7 @@ fn is_of_log(finding: &Finding) -> bool {
         | FindingKind::Tail => false,
         FindingKind::Mark
         | FindingKind::Segment
+        | FindingKind::Block
         | FindingKind::Frame
         | FindingKind::Record
         | FindingKind::Stream
@@ -127,10 +128,6 @@ fn is_of_log(finding: &Finding) -> bool {
         | FindingKind::Unreadable
         | _ => true,
     }
-}
-
-fn log_name(number: u64) -> Option<String> {
-    Rebuild::name(FileRole::Log(number))
 }
 
 fn read_all(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
@@ -156,14 +153,14 @@ impl MendDisk {
     /// `None` when the backup does not have all of these segments.
     fn new(
         dir: &Path,
-        segments: &[u64],
+        segments: &[FileRole],
         manifest: &Manifest,
         repository: &Repository,
     ) -> Option<MendDisk> {
         let mut files = BTreeMap::new();
-        for number in segments {
-            let name = log_name(*number)?;
-            let is_it = |file: &&FileRecord| file.is == crate::FileSort::Log(*number);
+        for role in segments {
+            let name = Rebuild::name(*role)?;
+            let is_it = |file: &&FileRecord| file.is.role() == Some(*role);
             let record = manifest.files.iter().find(is_it)?;
             files.insert(dir.join(name), record.clone());
         }

@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Put a backup back into a directory that is empty or not there
     Restore(Restore),
+    /// Rewrite sealed history by streams, and give back what is forgotten
+    Compact(Compact),
     /// Copy all streams into a new journal, with their positions, and compare their digests
     Copy(Copy),
 }
@@ -180,6 +182,14 @@ pub(crate) struct Restore {
     /// Directory that becomes the snapshots': empty or not there. Without it none are restored
     #[arg(long, value_name = "DIR")]
     pub(crate) snapshots: Option<PathBuf>,
+}
+
+/// A program compacts its journal by itself, within a budget; this does all of it at once. The journal
+/// must not be open.
+#[derive(Debug, Args)]
+pub(crate) struct Compact {
+    /// Directory of the journal
+    pub(crate) dir: PathBuf,
 }
 
 /// Works whether or not a program has the journal open, up to what is durable when it begins.

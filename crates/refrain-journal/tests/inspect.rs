@@ -102,7 +102,7 @@ async fn every_damaged_byte_that_means_something_is_found_in_its_file_at_or_befo
         let meaningful: Vec<usize> = match file.role {
             FileRole::Mark => (0..80).chain(2048..2128).collect(),
             FileRole::Log(_) => (0..48).chain(4096..file.used as usize).collect(),
-            FileRole::Index(_) => (0..file.used as usize).collect(),
+            FileRole::Index(_) | FileRole::Directory => (0..file.used as usize).collect(),
             FileRole::Lock
             | FileRole::Spare(_)
             | FileRole::Snapshot

@@ -2,6 +2,7 @@
 
 mod backup;
 mod cat;
+mod compact;
 mod ls;
 mod repair;
 mod stats;
@@ -25,6 +26,7 @@ pub(crate) async fn run(command: Command, screen: &mut Screen) -> Result<Exit, F
         Command::Verify(flags) => verify::run(&flags, screen),
         Command::Repair(flags) => repair::run(&flags, screen).await,
         Command::Backup(flags) => backup::run(flags, screen).await,
+        Command::Compact(flags) => compact::run(&flags, screen).await,
         Command::Copy(flags) => backup::copy_to(&flags, screen).await,
         Command::Restore(flags) => backup::put_back(&flags, screen).await,
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use refrain_backup::{Mend, Repository, mend};
 use refrain_journal::inspect::{
-    Inspection, Inspector, Repair as Repairing, RepairAction, RepairStep, repair_plan,
+    FileRole, Inspection, Inspector, Repair as Repairing, RepairAction, RepairStep, repair_plan,
 };
 use serde_json::{Value, json};
 
@@ -70,12 +70,12 @@ fn inspector(flags: &Repair) -> Inspector {
 }
 
 /// The segments that only a backup can mend.
-fn wanted(plan: &[RepairStep]) -> Vec<u64> {
-    let numbers = plan.iter().filter_map(|step| match step.action {
-        RepairAction::Replace(number) => Some(number),
+fn wanted(plan: &[RepairStep]) -> Vec<FileRole> {
+    let segments = plan.iter().filter_map(|step| match step.action {
+        RepairAction::Replace(role) => Some(role),
         RepairAction::Settle | RepairAction::SetAside | RepairAction::Nothing | _ => None,
     });
-    numbers.collect()
+    segments.collect()
 }
 
 async fn find_backup(flags: &Repair, plan: &[RepairStep]) -> Result<Option<Mend>, Failure> {

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use refrain::port::snapshots::Snapshots;
-use refrain::{FileSnapshots, Journal};
+use refrain::{FileJournal, FileSnapshots, Journal};
 use serde_json::Value;
 
 use crate::run;
-use crate::support::{Place, append, command, fill, flip, name, open, position, take_orders};
+use crate::support::{
+    Place, append, command, fill, flip, lively, name, open, position, take_orders,
+};
 
 /// Streams as `ls` lists them: what a journal holds, for people.
 fn streams(dir: &Path) -> Value {
@@ -83,7 +85,7 @@ async fn a_second_backup_writes_only_what_is_new() {
 async fn backups_of_a_journal_that_is_being_written_and_forgotten_are_whole() {
     let place = Place::new();
     let (dir, backups) = (place.path("journal"), place.path("backups"));
-    let journal = open(&dir);
+    let journal = FileJournal::open_with(&dir, lively()).unwrap();
     append(&journal, "orders", 1, b"one").await;
     let (path, to) = (dir.clone(), backups.clone());
     let backing = tokio::task::spawn_blocking(move || {

@@ -1,9 +1,9 @@
 //! `copy`: the same streams, positions and entries in a new journal.
 
-use refrain::Journal;
+use refrain::{FileJournal, Journal};
 
 use crate::run;
-use crate::support::{Place, append, fill, flip, name, open, position, take_orders};
+use crate::support::{Place, append, fill, flip, lively, name, open, position, take_orders};
 
 #[tokio::test]
 async fn a_copy_has_every_stream_with_its_positions_and_nothing_that_was_forgotten() {
@@ -53,7 +53,7 @@ async fn a_program_goes_on_in_the_copy() {
 async fn a_journal_that_is_being_written_is_copied_as_of_one_moment() {
     let place = Place::new();
     let dir = place.path("journal");
-    let journal = open(&dir);
+    let journal = FileJournal::open_with(&dir, lively()).unwrap();
     append(&journal, "orders", 1, b"one").await;
     let (from, to) = (dir.clone(), place.path("copies"));
     let copying = tokio::task::spawn_blocking(move || {

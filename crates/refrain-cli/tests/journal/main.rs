@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
 mod backup;
+mod compact;
 mod copy;
 mod guide;
 mod look;

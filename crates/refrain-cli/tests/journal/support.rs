@@ -119,9 +119,14 @@ pub(crate) fn open(dir: &Path) -> FileJournal {
     }
 }
 
-/// Small segments, so that a short history has several.
-pub(crate) fn small() -> JournalOptions {
+/// As [`small`], with compaction in the background.
+pub(crate) fn lively() -> JournalOptions {
     JournalOptions::default().segment_bytes(16 * 1024)
+}
+
+/// Small segments, so that a short history has several. What is in them stays there.
+pub(crate) fn small() -> JournalOptions {
+    lively().compaction_bytes_per_second(0)
 }
 
 pub(crate) fn name(text: &str) -> Name {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use refrain::FileSnapshots;
 use refrain::port::snapshots::Snapshots;
+use refrain::{FileJournal, FileSnapshots};
 
 use crate::run;
-use crate::support::{Place, append, fill, flip, name, open, position};
+use crate::support::{Place, append, fill, flip, lively, name, position};
 
 /// The damages that are named, as file name, offset and kind.
 fn damages(dir: &Path) -> Vec<(String, u64, String)> {
@@ -54,7 +54,7 @@ async fn each_damage_is_named_with_its_file_and_offset() {
         ("0000000002.log", 4096 + 8, 4096, "frame"),
         ("0000000002.log", 20, 0, "segment"),
         ("0000000001.idx", 30, 0, "index"),
-        ("0000000001.idx", 90, 80, "index"),
+        ("0000000001.idx", 90, 32, "index"),
         ("mark", 30, 0, "mark-slot"),
         ("mark", 2048 + 30, 2048, "mark-slot"),
     ];
@@ -122,7 +122,7 @@ async fn a_damaged_snapshot_is_named() {
 async fn a_journal_that_is_being_written_is_sound_at_every_moment() {
     let place = Place::new();
     let dir = place.path("journal");
-    let journal = open(&dir);
+    let journal = FileJournal::open_with(&dir, lively()).unwrap();
     append(&journal, "orders", 1, b"one").await;
     let path = dir.clone();
     let verifying = tokio::task::spawn_blocking(move || {

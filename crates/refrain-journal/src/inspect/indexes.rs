@@ -5,12 +5,15 @@ use std::io;
 use std::path::Path;
 
 use super::finding::{Finding, FindingKind};
+use crate::directory::DIRECTORY_FILE;
+use crate::format::Unreadable;
 use crate::format::catalogue::Row;
+use crate::format::directory::DirectoryHeader;
 use crate::format::record::Declaration;
 use crate::format::segment_header::SegmentHeader;
 use crate::log_index::LogIndex;
 use crate::segment::index_name;
-use crate::storage::Disk;
+use crate::storage::{Access, Disk, read_whole};
 use crate::stream_segment::catalogue::Flaw;
 
 /// What a walk saw of one segment, as far as its index must say the same.
@@ -77,6 +80,32 @@ impl Contents {
                 .iter()
                 .all(|one| self.declarations.get(&one.stream) == Some(one))
     }
+}
+
+/// Checks the directory file in `dir`, by its own checksums: what it says can be gathered again.
+pub(super) fn check_directory(disk: &dyn Disk, dir: &Path) -> Option<Finding> {
+    let path = dir.join(DIRECTORY_FILE);
+    let read = disk
+        .open(&path, Access::Read)
+        .and_then(|file| read_whole(file.as_ref(), usize::MAX));
+    let (kind, detail) = match read {
+        Ok(bytes) => match DirectoryHeader::decode(&bytes) {
+            Ok(_) => return None,
+            Err(Unreadable::Damaged) => (FindingKind::Index, "the directory is damaged".to_owned()),
+            Err(Unreadable::Version(version)) => (
+                FindingKind::Version,
+                format!("format version {version} is not known to this program"),
+            ),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => (FindingKind::Unreadable, error.to_string()),
+    };
+    Some(Finding {
+        kind,
+        file: path,
+        offset: Some(0),
+        detail,
+    })
 }
 
 /// Checks the index at `path`. `contents` are missing when the segment itself is damaged; then the

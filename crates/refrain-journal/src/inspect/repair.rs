@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::finding::{Finding, FindingKind};
-use super::report::Inspection;
+use super::rebuild::Rebuild;
+use super::report::{FileRole, Inspection};
 use crate::error::OpenError;
 use crate::journal::{FileJournal, lock};
 use crate::mark::MARK_FILE;
@@ -44,8 +45,8 @@ pub enum RepairAction {
     Settle,
     /// Move it into the directory `aside`.
     SetAside,
-    /// Replace the log segment with this number by its bytes from a backup.
-    Replace(u64),
+    /// Replace the segment by its bytes from a backup.
+    Replace(FileRole),
     /// Nothing: there is no safe way.
     Nothing,
 }
@@ -118,7 +119,7 @@ fn remedy(finding: &Finding) -> Option<(RepairAction, &'static str)> {
         ),
         FindingKind::Index => (
             RepairAction::SetAside,
-            "an index is made again from its segment, which is checked",
+            "it is made again from the segments, which are checked",
         ),
         FindingKind::Unfinished => (
             RepairAction::SetAside,
@@ -128,20 +129,21 @@ fn remedy(finding: &Finding) -> Option<(RepairAction, &'static str)> {
             RepairAction::SetAside,
             "without it an older snapshot or the entries themselves are used",
         ),
-        FindingKind::Segment | FindingKind::Frame | FindingKind::Record => {
-            let FileKind::Log(number) = kind else {
-                return Some((RepairAction::Nothing, "restore a backup"));
+        FindingKind::Segment | FindingKind::Block | FindingKind::Frame | FindingKind::Record => {
+            let role = match kind {
+                FileKind::Log(number) => FileRole::Log(number),
+                FileKind::Streams(first, last) => FileRole::Streams(first, last),
+                FileKind::Index(_)
+                | FileKind::Directory
+                | FileKind::Temporary
+                | FileKind::Other => return Some((RepairAction::Nothing, "restore a backup")),
             };
             (
-                RepairAction::Replace(number),
+                RepairAction::Replace(role),
                 "only bytes are taken that the chain of the frames around them proves to be the right \
                  ones",
             )
         }
-        FindingKind::Block => (
-            RepairAction::Nothing,
-            "the bytes of a stream segment are nowhere else; restore a backup",
-        ),
         FindingKind::Mark => (
             RepairAction::Nothing,
             "without the mark nobody can tell whether the end of the log is still there; restore a \
@@ -194,21 +196,25 @@ impl Repair {
         Ok(kept)
     }
 
-    /// Replaces log segment `number` by one of `bytes` bytes that `read` fills from an offset on,
-    /// and says where the old one is now, if there was one. The caller has proven that they are the
-    /// right bytes.
+    /// Replaces the segment with this role by one of `bytes` bytes that `read` fills from an offset
+    /// on, and says where the old one is now, if there was one. The caller has proven that they are
+    /// the right bytes.
     ///
     /// # Errors
     /// [`OpenError::Io`]; then the old segment is where it was.
+    ///
+    /// # Panics
+    /// For a role that has no [`Rebuild::name`].
     pub fn replace(
         &self,
-        number: u64,
+        role: FileRole,
         bytes: u64,
         read: &mut dyn FnMut(&mut [u8], u64) -> std::io::Result<()>,
     ) -> Result<Option<PathBuf>, OpenError> {
-        let path = self.dir.join(log_name(number));
+        let name = Rebuild::name(role).expect("only segments are replaced");
+        let path = self.dir.join(&name);
         // An opening removes a file of this name: it is none before it is whole.
-        let new = self.dir.join(log_name(number) + ".new");
+        let new = self.dir.join(name + ".new");
         let failed = |error| OpenError::io(&path)(error);
         let file = self.disk.open(&new, Access::Create).map_err(failed)?;
         file.allocate(bytes).map_err(failed)?;
@@ -247,7 +253,8 @@ impl Repair {
         }
         // The opening takes the lock itself. Whoever comes between settles as well.
         drop(self);
-        drop(FileJournal::open_on(disk, dir, JournalOptions::default())?);
+        let options = JournalOptions::default().compaction_bytes_per_second(0);
+        drop(FileJournal::open_on(disk, dir, options)?);
         Ok(())
     }
 

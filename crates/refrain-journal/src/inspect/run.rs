@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use refrain_core::Position;
 
-use super::finding::{Finding, FindingKind};
+use super::finding::{Finding, FindingKind, Severity};
 use super::frames::{Frames, Join, Seen};
 use super::history::Vanished;
 use super::indexes::{self, Contents};
@@ -69,6 +69,9 @@ impl<'a> Run<'a> {
         let missing = || OpenError::Missing {
             dir: dir.to_path_buf(),
         };
+        // The mark first: what it speaks of may be rewritten before the names are read, and is then
+        // found to be gone. The other way round it would seem to be missing.
+        let read = marks::read(disk, dir);
         let mut names = match disk.list(dir) {
             Ok(names) => names,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
@@ -79,7 +82,7 @@ impl<'a> Run<'a> {
         if !names.iter().any(|name| name == MARK_FILE || is_log(name)) {
             return Err(missing());
         }
-        let (mark, findings) = marks::read(disk, dir)?;
+        let (mark, findings) = read?;
         let numbers = segments(mark.as_ref(), &names);
         let kept_from = mark.map_or_else(HashMap::new, |mark| kept_from(disk, inspector, mark));
         let mut run = Run {
@@ -96,7 +99,8 @@ impl<'a> Run<'a> {
             total: 0,
             names,
         };
-        run.total = run.numbers.iter().map(|number| run.size(*number)).sum();
+        let log: u64 = run.numbers.iter().map(|number| run.size(*number)).sum();
+        run.total = log + run.stream_segment_bytes();
         Ok(run)
     }
 
@@ -114,7 +118,13 @@ impl<'a> Run<'a> {
             }
         }
         self.check_end(behind.as_ref());
+        let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
+        self.findings.extend(indexes::check_directory(disk, dir));
         self.look_behind()?;
+        let is_damaged = |finding: &Finding| finding.severity() == Severity::Damage;
+        if self.findings.iter().any(is_damaged) && self.has_changed()? {
+            return Ok(None);
+        }
         visitor.progress(self.total, self.total);
         self.report().map(Some)
     }
@@ -137,10 +147,7 @@ impl<'a> Run<'a> {
                 return Ok(Left::Unknown);
             }
         };
-        let limit = match self.mark {
-            Some(mark) if mark.end.segment == number => mark.end.offset,
-            Some(_) | None => segment.header.segment_bytes,
-        };
+        let limit = self.limit(&segment.header);
         let expected = match (number, before) {
             (1, _) => Some(Join { frame: 1, chain: 0 }),
             (_, Some(before)) => before.expected,
@@ -390,6 +397,14 @@ impl<'a> Run<'a> {
         files
     }
 
+    /// Where the frames of a segment end at the latest.
+    fn limit(&self, segment: &SegmentHeader) -> u32 {
+        match self.mark {
+            Some(mark) if mark.end.segment == segment.number => mark.end.offset,
+            Some(_) | None => segment.segment_bytes,
+        }
+    }
+
     fn open(&self, number: u64) -> Result<Segment, OpenError> {
         let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
         let identity = match self.mark {
@@ -423,9 +438,37 @@ impl<'a> Run<'a> {
         Ok(mark.is_some_and(|mark| mark.first_segment > number))
     }
 
+    /// Whether segments were rewritten or removed meanwhile, so that what seems to be damaged may only
+    /// be gone.
+    fn has_changed(&self) -> Result<bool, OpenError> {
+        let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
+        let (mark, _) = marks::read(disk, dir)?;
+        let first = |mark: Option<Mark>| mark.map(|mark| mark.first_segment);
+        let now = disk.list(dir).map_err(OpenError::io(dir))?;
+        let is_gone = |name: &String| !now.contains(name);
+        let is_streams = |name: &String| matches!(FileKind::of(name), FileKind::Streams(..));
+        let is_made = |name: &String| is_streams(name) && !self.names.contains(name);
+        let is_segment =
+            |name: &&String| is_streams(name) || matches!(FileKind::of(name), FileKind::Log(_));
+        Ok(first(mark) != first(self.mark)
+            || self.names.iter().filter(is_segment).any(is_gone)
+            || now.iter().any(is_made))
+    }
+
     fn is_moving(&self) -> Result<bool, OpenError> {
         let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
         Ok(marks::read(disk, dir)?.0 != self.mark)
+    }
+
+    fn stream_segment_bytes(&self) -> u64 {
+        let names = self.names.iter();
+        let files = names.filter(|name| matches!(FileKind::of(name), FileKind::Streams(..)));
+        let sizes = files.filter_map(|name| {
+            let path = self.inspector.dir.join(name);
+            let file = self.inspector.disk.open(&path, Access::Read).ok()?;
+            file.size().ok()
+        });
+        sizes.sum()
     }
 
     /// Bytes of segment `number` that are looked at.
