@@ -12,6 +12,7 @@ pub mod exhaustive;
 mod life;
 pub mod model;
 pub mod nth;
+pub mod order;
 pub mod plan;
 pub mod planted;
 pub mod runner;

@@ -251,7 +251,7 @@ fn planted(name: &str, flags: &Flags) -> bool {
     let seeds = found.as_ref().map(|(seeds, _)| *seeds);
     let how = match &found {
         Some((_, failure)) => failure.violation.to_string(),
-        None => format!("not found in {SEEDS_FOR_PLANTED} seeds"),
+        None => "not found".to_owned(),
     };
     if flags.json {
         say_json(&json!({
@@ -290,9 +290,12 @@ fn find(bug: Bug, flags: &Flags) -> Option<(u64, Failure)> {
         with_lines: false,
         planted: match bug.site {
             Site::Disk(bug) => Some(bug),
-            Site::Journal => None,
+            Site::Journal | Site::Order(_) => None,
         },
     };
+    if let Site::Order(order) = bug.site {
+        return find_in(&order.plans(), manner);
+    }
     let mut tally = Tally::default();
     for seed in flags.from..flags.from + SEEDS_FOR_PLANTED {
         run_seed(seed, manner, &mut tally);
@@ -301,4 +304,13 @@ fn find(bug: Bug, flags: &Flags) -> Option<(u64, Failure)> {
         }
     }
     None
+}
+
+/// As [`find`], in plans that are given.
+fn find_in(plans: &[Plan], manner: Manner) -> Option<(u64, Failure)> {
+    (1..).zip(plans).find_map(|(count, plan)| {
+        let seed = plan.seed;
+        let violation = run(plan, manner).violation?;
+        Some((count, Failure { seed, violation }))
+    })
 }

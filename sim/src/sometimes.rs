@@ -80,9 +80,11 @@ pub enum Sometimes {
     DamageRefused,
     /// Damage was refused when an entry was read.
     DamageNotServed,
+    /// Damage beyond the durable mark was refused, because a later frame proved it.
+    LaterFrameProved,
 }
 
-const COUNT: usize = Sometimes::DamageNotServed as usize + 1;
+const COUNT: usize = Sometimes::LaterFrameProved as usize + 1;
 
 static COUNTERS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 
@@ -127,6 +129,7 @@ impl Sometimes {
         Sometimes::IndexMadeAgain,
         Sometimes::DamageRefused,
         Sometimes::DamageNotServed,
+        Sometimes::LaterFrameProved,
     ];
 
     /// How often it happened in this process.

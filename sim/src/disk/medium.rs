@@ -84,6 +84,14 @@ impl Inode {
         self.is_size_dirty = true;
     }
 
+    /// Changes one bit, on the medium and in the cache.
+    pub(crate) fn flip(&mut self, at: usize, bit: u64) {
+        self.medium[at] ^= 1 << bit;
+        if let Some(byte) = self.cache.get_mut(at) {
+            *byte = self.medium[at];
+        }
+    }
+
     fn mark_dirty(&mut self, sector: usize) {
         if let Err(at) = self.dirty.binary_search(&sector) {
             self.dirty.insert(at, sector);

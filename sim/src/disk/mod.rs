@@ -24,6 +24,9 @@ use crate::chance::Chance;
 use crate::sometimes::{Sometimes, note};
 use medium::{FileId, Medium, Node};
 
+/// Where the first frame of a segment lies.
+const FRAMES_AT: usize = 4096;
+
 /// How a process ends before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -58,6 +61,8 @@ struct Machine {
     /// Faults that the process that runs now may have felt.
     felt: u64,
     lied: bool,
+    /// Where the last two frames were written, if the later one lies behind the other.
+    log_writes: [Option<(FileId, usize)>; 2],
 }
 
 impl SimDisk {
@@ -78,6 +83,7 @@ impl SimDisk {
                 locked: Vec::new(),
                 felt: 0,
                 lied: false,
+                log_writes: [None; 2],
             })),
             baton,
         }
@@ -179,12 +185,26 @@ impl SimDisk {
         let used = file.medium.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
         let at = chance.index(used);
         let bit = chance.below(8);
-        file.medium[at] ^= 1 << bit;
-        if let Some(byte) = file.cache.get_mut(at) {
-            *byte = file.medium[at];
-        }
+        file.flip(at, bit);
         machine.lied = true;
         Some(format!("bit {bit} of {path} at {at}"))
+    }
+
+    /// Changes one bit of a frame that is followed by two, and says where.
+    pub fn flip_before_later(&self, chance: &mut Chance) -> Option<String> {
+        let mut machine = self.lock();
+        let [Some((id, end)), Some(_)] = machine.log_writes else {
+            return None;
+        };
+        let is_there = machine.medium.file(id).medium.len() > end;
+        if end <= FRAMES_AT || machine.lied || !is_there {
+            return None;
+        }
+        let at = FRAMES_AT + chance.index(end - FRAMES_AT);
+        let file = machine.medium.file_mut(id);
+        file.flip(at, chance.below(8));
+        machine.lied = true;
+        Some(format!("a bit of the log at {at}, before {end}"))
     }
 
     /// Operations so far.

@@ -30,6 +30,7 @@ const ANSWERS: &str = "what is refused has a reason";
 const WAITS: &str = "nobody is left waiting";
 const ALONE: &str = "a second opening is refused";
 const STOPPED: &str = "nothing is acknowledged after a failure";
+const BOUNDED: &str = "what waits is bounded";
 const RESUMES: &str = "appends are taken again when there is room";
 
 /// What all lives of a run share.
@@ -37,6 +38,7 @@ pub(crate) struct Run<'a> {
     pub(crate) baton: &'a Arc<Baton>,
     pub(crate) disk: &'a SimDisk,
     pub(crate) options: JournalOptions,
+    pub(crate) queue_appends_max: usize,
     pub(crate) model: &'a mut Model,
     pub(crate) chance: &'a mut Chance,
 }
@@ -186,6 +188,10 @@ impl<'r, 'a> Life<'r, 'a> {
             answer,
         });
         let before = self.flights.len();
+        // As many may wait as are allowed, and as many be written; one more fits an empty queue.
+        if before > 2 * self.run.queue_appends_max + 1 {
+            return Err(Violation::new(BOUNDED, format!("{before} appends wait")));
+        }
         let last = self.flights.back_mut().expect("it was put there");
         match look(&mut last.answer) {
             Some(answer) => {

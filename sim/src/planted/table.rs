@@ -1,6 +1,7 @@
 //! Every planted bug: its name, where it is, what it breaks.
 
 use super::DiskBug;
+use crate::order::Order;
 
 /// A bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Site {
     Disk(DiskBug),
     /// In the journal's code.
     Journal,
+    /// As [`Site::Journal`], where it takes an order of events that seeds seldom give.
+    Order(Order),
 }
 
 impl Site {
@@ -28,7 +31,7 @@ impl Site {
     pub fn is_code(self) -> bool {
         match self {
             Site::Disk(_) => false,
-            Site::Journal => true,
+            Site::Journal | Site::Order(_) => true,
         }
     }
 }
@@ -185,7 +188,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "rejected-keeps-its-position",
-        Site::Journal,
+        Site::Order(Order::FullThenRoom),
         "a rejected append leaves its position taken",
     ),
     code(
@@ -210,7 +213,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "index-before-next-frame",
-        Site::Journal,
+        Site::Order(Order::StaleIndex),
         "an index is written before a frame in the next segment is durable",
     ),
     code(
@@ -246,7 +249,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "both-slots-unsynced",
-        Site::Journal,
+        Site::Order(Order::NoWholeSlot),
         "both slots of the mark are written between two syncs",
     ),
     code(
@@ -281,7 +284,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "later-frame-overlooked",
-        Site::Journal,
+        Site::Order(Order::DamageBeforeLater),
         "damage before a later frame is cut off",
     ),
     code(
@@ -300,13 +303,8 @@ pub const BUGS: &[Bug] = &[
         "a spare segment of an earlier opening is taken for one of this",
     ),
     code(
-        "removals-not-in-order",
-        Site::Journal,
-        "recovery's removals reach the medium in any order",
-    ),
-    code(
         "names-found-not-synced",
-        Site::Journal,
+        Site::Order(Order::NameOfKilled),
         "names that opening finds are not synced",
     ),
     code(
@@ -321,7 +319,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "log-before-mark",
-        Site::Journal,
+        Site::Order(Order::LogWithoutMark),
         "a log is made before its mark is lasting",
     ),
     code(

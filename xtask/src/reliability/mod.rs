@@ -32,10 +32,16 @@ struct Runner {
 }
 
 /// All parts, the quick ones first.
-const PARTS: [Runner; 1] = [Runner {
-    name: "sim",
-    run: sim::run,
-}];
+const PARTS: [Runner; 2] = [
+    Runner {
+        name: "planted",
+        run: |project, _| crate::planted::report(project, &[]),
+    },
+    Runner {
+        name: "sim",
+        run: sim::run,
+    },
+];
 
 /// Runs the parts that `arguments` name, or all, and prints one table.
 ///
