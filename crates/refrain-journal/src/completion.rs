@@ -1,44 +1,37 @@
 //! How a caller learns what became of what it submitted.
 //!
-//! The writer acknowledges a whole batch with one atomic store: everything up to a ticket is
-//! durable. Each submission has one cell besides, for its waker, so that a waker registered at any
-//! moment reaches the flush that is under way. A failure is put into the cell instead, before any
-//! later ticket is acknowledged.
+//! All who wait for one batch of the writer share one [`Flush`], each at its own place. The writer
+//! acknowledges them with one atomic store, everything below a place is durable, and then takes
+//! their wakers under the lock under which they were left, so a waker left at any moment is either
+//! taken or its owner sees the store. A failure takes all that are not durable by then: nothing at a
+//! later place becomes durable afterwards.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use refrain_core::port::journal::{AppendError, RejectReason};
 use refrain_core::{Name, Position};
 
-/// The last ticket that is durable, with all before it that did not fail.
+/// Wakers whose space is kept for the next batch.
+const KEPT_WAKERS: usize = 64 * 1024;
+
+/// Those who wait for one batch.
 #[derive(Debug, Default)]
-pub(crate) struct Acknowledged(AtomicU64);
-
-impl Acknowledged {
-    /// Says that everything up to `ticket` is durable or has failed.
-    pub(crate) fn advance(&self, ticket: u64) {
-        self.0.store(ticket, Ordering::Release);
-    }
-
-    fn covers(&self, ticket: u64) -> bool {
-        self.0.load(Ordering::Acquire) >= ticket
-    }
+pub(crate) struct Flush {
+    /// The places below are durable. Only grows.
+    durable: AtomicU32,
+    state: Mutex<State>,
 }
 
-/// Where the caller's waker or a failure waits for the other side.
 #[derive(Debug, Default)]
-pub(crate) struct Cell(Mutex<State>);
-
-#[derive(Debug, Default)]
-enum State {
-    #[default]
-    Waiting,
-    Polled(Waker),
-    Failed(Failure),
+struct State {
+    /// By place. Empty where nobody asked yet.
+    wakers: Vec<Option<Waker>>,
+    /// What became of the places that are not durable.
+    failure: Option<Failure>,
 }
 
 /// Why something submitted did not become durable.
@@ -50,28 +43,54 @@ pub(crate) enum Failure {
     Unknown(String),
 }
 
-impl Cell {
-    /// Wakes the caller, if it waits already. Called after [`Acknowledged::advance`].
-    pub(crate) fn wake(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Polled(waker) = std::mem::take(&mut *state) {
-            drop(state);
+impl Flush {
+    /// For those who wait for the next batch, now that nobody waits for this one. Takes the space for
+    /// wakers over, unless it is large.
+    pub(crate) fn next(&self) -> Flush {
+        let mut wakers = std::mem::take(&mut self.lock().wakers);
+        wakers.clear();
+        wakers.shrink_to(KEPT_WAKERS);
+        let state = State {
+            wakers,
+            failure: None,
+        };
+        Flush {
+            durable: AtomicU32::new(0),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Says that the places below `place` are durable, and adds the wakers of those of them who
+    /// wait to `wakers`.
+    pub(crate) fn acknowledge(&self, place: usize, wakers: &mut Vec<Waker>) {
+        let durable = u32::try_from(place).expect("places fit 32 bits");
+        self.durable.store(durable, Ordering::Release);
+        let mut state = self.lock();
+        let count = place.min(state.wakers.len());
+        wakers.extend(state.wakers[..count].iter_mut().filter_map(Option::take));
+    }
+
+    /// Tells everybody whose place is not durable that it failed.
+    pub(crate) fn fail(&self, failure: Failure) {
+        let mut state = self.lock();
+        state.failure = Some(failure);
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        for waker in wakers.into_iter().flatten() {
             waker.wake();
         }
     }
 
-    /// Tells the caller that it failed.
-    pub(crate) fn fail(&self, failure: Failure) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *state, State::Failed(failure));
-        drop(state);
-        if let State::Polled(waker) = before {
-            waker.wake();
-        }
+    fn is_durable(&self, place: u32) -> bool {
+        place < self.durable.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The caller's side: completes when the ticket is durable or failed. It alone knows the stream's
+/// The caller's side: completes when its place is durable or failed. It alone knows the stream's
 /// name, so that the writer never touches what all callers share.
 #[derive(Debug)]
 pub(crate) struct Submitted {
@@ -80,25 +99,31 @@ pub(crate) struct Submitted {
     pub(crate) at: Position,
     /// The position that an acknowledgement answers.
     pub(crate) last: Position,
-    pub(crate) cell: Arc<Cell>,
-    pub(crate) acknowledged: Arc<Acknowledged>,
-    pub(crate) ticket: u64,
+    pub(crate) flush: Arc<Flush>,
+    pub(crate) place: u32,
 }
 
 impl Future for Submitted {
     type Output = Result<Position, AppendError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.cell.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Failed(failure) = &*state {
-            return Poll::Ready(Err(self.error(failure.clone())));
-        }
-        // Asked under the lock: the writer advances first and takes the waker then, so either this
-        // sees the ticket or the writer sees the waker.
-        if self.acknowledged.covers(self.ticket) {
+        if self.flush.is_durable(self.place) {
             return Poll::Ready(Ok(self.last));
         }
-        *state = State::Polled(context.waker().clone());
+        let mut state = self.flush.lock();
+        // Asked again under the lock: the writer stores first and takes the wakers then, so either
+        // this sees the store or the writer sees the waker.
+        if self.flush.is_durable(self.place) {
+            return Poll::Ready(Ok(self.last));
+        }
+        if let Some(failure) = &state.failure {
+            return Poll::Ready(Err(self.error(failure.clone())));
+        }
+        let place = self.place as usize;
+        if state.wakers.len() <= place {
+            state.wakers.resize(place + 1, None);
+        }
+        state.wakers[place] = Some(context.waker().clone());
         Poll::Pending
     }
 }
@@ -129,40 +154,60 @@ mod tests {
         }
     }
 
-    fn submitted(ticket: u64) -> Submitted {
+    fn submitted(flush: &Arc<Flush>, place: u32) -> Submitted {
         Submitted {
             stream: Name::new("orders").unwrap(),
             at: Position::FIRST,
             last: Position::FIRST,
-            cell: Arc::default(),
-            acknowledged: Arc::default(),
-            ticket,
+            flush: Arc::clone(flush),
+            place,
         }
     }
 
-    #[test]
-    fn a_waker_registered_before_or_after_the_flush_began_is_woken_once() {
-        let wakes = Arc::new(Count::default());
-        let waker = Waker::from(Arc::clone(&wakes));
-        let mut context = Context::from_waker(&waker);
-        let mut append = submitted(1);
-        assert!(Pin::new(&mut append).poll(&mut context).is_pending());
-        append.acknowledged.advance(1);
-        append.cell.wake();
-        append.cell.wake();
-        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
-        assert!(Pin::new(&mut append).poll(&mut context).is_ready());
+    fn poll(append: &mut Submitted, waker: &Waker) -> Poll<Result<Position, AppendError>> {
+        Pin::new(append).poll(&mut Context::from_waker(waker))
     }
 
     #[test]
-    fn a_failure_is_told_even_when_later_tickets_are_durable() {
-        let mut context = Context::from_waker(Waker::noop());
-        let mut append = submitted(1);
-        append.cell.fail(Failure::Unknown("a test".into()));
-        append.acknowledged.advance(2);
-        let answer = Pin::new(&mut append).poll(&mut context);
+    fn a_waker_is_taken_once_and_only_with_its_own_place() {
+        let wakes = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let flush = Arc::default();
+        let (mut first, mut second) = (submitted(&flush, 0), submitted(&flush, 1));
+        assert!(poll(&mut second, &waker).is_pending());
+        let mut wakers = Vec::new();
+        flush.acknowledge(1, &mut wakers);
+        assert!(
+            wakers.is_empty(),
+            "nobody at the first place asked, and the second is not durable"
+        );
+        assert!(poll(&mut first, &waker).is_ready());
+        assert!(poll(&mut second, &waker).is_pending());
+        flush.acknowledge(2, &mut wakers);
+        flush.acknowledge(2, &mut wakers);
+        wakers.drain(..).for_each(Waker::wake);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        assert!(poll(&mut second, &waker).is_ready());
+    }
+
+    #[test]
+    fn a_failure_is_told_to_whoever_is_not_durable_then_and_to_nobody_else() {
+        let wakes = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let flush = Arc::default();
+        let mut appends = [0, 1, 2].map(|place| submitted(&flush, place));
+        assert!(poll(&mut appends[1], &waker).is_pending());
+        flush.acknowledge(1, &mut Vec::new());
+        flush.fail(Failure::Unknown("a test".into()));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        let [first, second, third] = appends.each_mut().map(|append| poll(append, Waker::noop()));
+        assert!(matches!(first, Poll::Ready(Ok(_))));
         assert!(matches!(
-            answer,
+            second,
+            Poll::Ready(Err(AppendError::Unknown { .. }))
+        ));
+        assert!(matches!(
+            third,
             Poll::Ready(Err(AppendError::Unknown { .. }))
         ));
     }

@@ -22,7 +22,7 @@ use crate::threads::Threads;
 use crate::writer::Writer;
 
 /// The file that whoever writes holds a lock on.
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// A journal in a directory, open for writing by this process alone.
 ///
@@ -206,7 +206,7 @@ impl Journal for FileJournal {
         at: Position,
         batch: Batch,
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        match self.queue.append(stream, at, batch) {
+        match self.queue.append(stream, at, &batch) {
             Ok(submitted) => Box::pin(submitted),
             Err(error) => Box::pin(std::future::ready(Err(self.noticed(error)))),
         }

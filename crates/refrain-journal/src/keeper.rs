@@ -241,7 +241,7 @@ impl Housekeeping {
             }
             Err(error) => {
                 let reason = format!("segment {number} could not be made: {error}");
-                self.queue.stop(&mut Vec::new(), &reason);
+                self.queue.stop(None, &reason);
                 self.keeper.set_spare(Spare::Failed(reason));
             }
         }

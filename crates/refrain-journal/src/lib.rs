@@ -13,6 +13,7 @@ mod cursor;
 mod error;
 mod format;
 mod index;
+pub mod inspect;
 mod journal;
 mod keeper;
 mod log;

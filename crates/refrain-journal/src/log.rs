@@ -15,7 +15,7 @@ use crate::format::segment_header::SegmentHeader;
 use crate::format::segment_index::Span;
 use crate::keeper::{Keeper, NoSpare};
 use crate::mark::MarkFile;
-use crate::pending::{Birth, Pending, Work};
+use crate::pending::{Gathered, Pending};
 use crate::planted;
 use crate::scan::{Item, Scan};
 use crate::segment::Segment;
@@ -35,7 +35,6 @@ pub(crate) struct Log {
     epoch: u64,
     mark: MarkFile,
     keeper: Arc<Keeper>,
-    frame: Vec<u8>,
     /// The records of the last frame, for the index.
     items: Vec<Item>,
 }
@@ -83,7 +82,6 @@ impl Log {
             epoch,
             mark,
             keeper,
-            frame: Vec::new(),
             items: Vec::new(),
         }
     }
@@ -134,33 +132,39 @@ impl Log {
         }
     }
 
-    /// Writes as many of `pendings` as one frame takes, at least one, and says how many. They are
-    /// durable then, and the mark says so; [`Log::items`] holds their records.
-    pub(crate) fn write(&mut self, pendings: &[Pending]) -> Result<usize, WriteError> {
-        let mut digest = self.begin();
-        let mut body_bytes = 0;
-        let mut count = 0;
-        for pending in pendings {
-            let record_bytes = pending.record_bytes();
-            let is_full = body_bytes + record_bytes > FRAME_BODY_BYTES;
-            if count > 0 && (is_full || !self.has_room(body_bytes + record_bytes)) {
+    /// Writes what `gathered` has from place `from` on, as much of it as one frame takes but at least
+    /// one submission, and says before which place it ended. What was written is durable then, and
+    /// the mark says so; [`Log::items`] holds its records.
+    pub(crate) fn write(
+        &mut self,
+        gathered: &mut Gathered,
+        from: usize,
+    ) -> Result<usize, WriteError> {
+        let mut body_bytes = gathered.record_bytes_of(from);
+        let mut to = from + 1;
+        while to < gathered.pendings().len() {
+            let with_next = body_bytes + gathered.record_bytes_of(to);
+            if with_next > FRAME_BODY_BYTES || !self.has_room(with_next) {
                 break;
             }
-            self.encode(pending, &mut digest);
-            body_bytes += record_bytes;
-            count += 1;
+            body_bytes = with_next;
+            to += 1;
         }
-        self.finish(digest)?;
-        Ok(count)
+        let (pendings, frame) = gathered.frame(from, to);
+        let digest = self.salt(pendings, &mut frame[FRAME_HEADER_BYTES..]);
+        self.finish(frame, digest)?;
+        Ok(to)
     }
 
-    /// Declares streams anew, as they are at this end of the log.
+    /// Declares streams anew, as they are at this end of the log. There is room for all of them.
     pub(crate) fn declare(&mut self, declarations: &[Declaration]) -> Result<(), WriteError> {
-        let mut digest = self.begin();
+        let mut gathered = Gathered::default();
         for declaration in declarations {
-            self.encode_declaration(declaration, &mut digest);
+            gathered.declare(declaration.clone());
         }
-        self.finish(digest)
+        let written = self.write(&mut gathered, 0)?;
+        assert_eq!(written, declarations.len(), "they fit one frame");
+        Ok(())
     }
 
     /// Lets go of the segments below `first`: afterwards nothing looks for them any more.
@@ -197,72 +201,60 @@ impl Log {
         &self.items
     }
 
-    fn begin(&mut self) -> u32 {
+    /// Adds the salt to the records of `pendings`, notes where they will lie, and gives the digest
+    /// of the frame they are.
+    fn salt(&mut self, pendings: &[Pending], records: &mut [u8]) -> u32 {
+        let salt = self.tail.salt;
+        let base = self.end.offset + FRAME_HEADER_BYTES as u32;
+        let mut digest = salt;
+        let mut at = 0;
         self.items.clear();
-        self.frame.clear();
-        self.frame.resize(FRAME_HEADER_BYTES, 0);
-        self.tail.salt
-    }
-
-    fn encode(&mut self, pending: &Pending, digest: &mut u32) {
-        match &pending.work {
-            Work::Append { batch, birth } => {
-                let stream = pending.stream;
-                let first = pending.at.get();
-                if let Birth::New(name) = birth {
-                    let declaration = Declaration {
-                        stream,
-                        name: name.clone(),
-                        first,
-                        next: first,
-                    };
-                    self.encode_declaration(&declaration, digest);
-                }
-                for (position, entry) in (first..).zip(batch.entries()) {
-                    let offset = self.next_offset();
-                    let salt = self.tail.salt;
-                    let checksum =
-                        record::encode_entry(salt, stream, position, entry, &mut self.frame);
-                    *digest = crc32c::crc32c_append(*digest, &checksum.to_le_bytes());
-                    self.items.push(Item::Entry {
-                        stream,
-                        position,
-                        offset,
-                    });
-                }
+        let mut next = || {
+            let offset = base + crate::format::written(at);
+            let header = record::add_salt(salt, &mut records[at..]);
+            digest = crc32c::crc32c_append(digest, &header.checksum.to_le_bytes());
+            at += header.record_bytes();
+            offset
+        };
+        for pending in pendings {
+            if let Some(declaration) = pending.declaration() {
+                next();
+                self.items.push(Item::Stream(declaration));
             }
-            Work::Forget(declaration) => self.encode_declaration(declaration, digest),
+            let stream = pending.stream;
+            let positions = pending.at.get()..;
+            for position in positions.take(pending.entries() as usize) {
+                self.items.push(Item::Entry {
+                    stream,
+                    position,
+                    offset: next(),
+                });
+            }
         }
-    }
-
-    fn encode_declaration(&mut self, declaration: &Declaration, digest: &mut u32) {
-        let checksum = declaration.encode(self.tail.salt, &mut self.frame);
-        *digest = crc32c::crc32c_append(*digest, &checksum.to_le_bytes());
-        self.items.push(Item::Stream(declaration.clone()));
-    }
-
-    /// Where in the segment the next record will lie.
-    fn next_offset(&self) -> u32 {
-        self.end.offset + crate::format::written(self.frame.len())
+        assert_eq!(
+            at,
+            records.len(),
+            "the records are those of the submissions"
+        );
+        digest
     }
 
     /// One write, one sync, one move of the mark.
-    fn finish(&mut self, digest: u32) -> Result<(), WriteError> {
+    fn finish(&mut self, frame: &mut [u8], digest: u32) -> Result<(), WriteError> {
         let header = FrameHeader {
             number: self.end.frame,
             epoch: self.epoch,
             chain: self.end.chain,
             digest,
-            body_bytes: crate::format::written(self.frame.len() - FRAME_HEADER_BYTES),
+            body_bytes: crate::format::written(frame.len() - FRAME_HEADER_BYTES),
             records: crate::format::written(self.items.len()),
         };
-        let head = self
-            .frame
+        let head = frame
             .first_chunk_mut()
             .expect("a frame starts with its header");
         let checksum = header.encode(self.tail.salt, head);
         let offset = u64::from(self.end.offset);
-        let end = self.next_offset();
+        let end = self.end.offset + crate::format::written(frame.len());
         assert!(
             end <= self.tail.header.segment_bytes,
             "a frame lies in one segment"
@@ -278,7 +270,7 @@ impl Log {
             advanced.map_err(WriteError::failed(self.mark.path()))?;
         }
         let file = self.tail.file.as_ref();
-        crate::storage::write_all_at(file, &self.frame, offset)
+        crate::storage::write_all_at(file, frame, offset)
             .and_then(|()| sync(file))
             .map_err(WriteError::failed(&self.tail.path))?;
         self.end = next;

@@ -12,17 +12,41 @@ pub(crate) const STREAMS_MAX: u32 = 1 << 24;
 /// Which number stands for which name. A name is here from the submission of its first append, so
 /// whether the stream has durable entries only the index knows.
 #[derive(Debug, Default)]
-pub(crate) struct Names(RwLock<HashMap<Name, u32>>);
+pub(crate) struct Names(RwLock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    streams: HashMap<Name, u32>,
+    /// How often a name was taken away: its number may stand for another one since.
+    removals: u64,
+}
+
+/// A number, and until when it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Looked {
+    pub(crate) stream: u32,
+    pub(crate) removals: u64,
+}
 
 impl Names {
     pub(crate) fn find(&self, name: &Name) -> Option<u32> {
-        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        names.get(name).copied()
+        self.look(name).map(|looked| looked.stream)
+    }
+
+    /// As [`Names::find`], with the number of removals until then: as long as there are no more, the
+    /// answer holds.
+    pub(crate) fn look(&self, name: &Name) -> Option<Looked> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let stream = *known.streams.get(name)?;
+        Some(Looked {
+            stream,
+            removals: known.removals,
+        })
     }
 
     pub(crate) fn add(&self, name: Name, stream: u32) {
-        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let before = names.insert(name, stream);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.streams.insert(name, stream);
         assert!(
             before.is_none_or(|before| before == stream),
             "names keep their numbers"
@@ -30,7 +54,8 @@ impl Names {
     }
 
     pub(crate) fn remove(&self, name: &Name) {
-        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        names.remove(name);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.streams.remove(name);
+        known.removals += 1;
     }
 }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use refrain_core::port::journal::{AppendError, Batch, RejectReason};
 use refrain_core::{Name, Position};
 
-use crate::completion::{Acknowledged, Cell, Failure, Submitted};
+use crate::completion::{Failure, Flush, Submitted};
 use crate::format::record::{DECLARATION_BYTES_MAX, Declaration};
-use crate::names::{Names, STREAMS_MAX};
+use crate::names::{Looked, Names, STREAMS_MAX};
 use crate::options::Settings;
-use crate::pending::{Birth, Pending, Work, entry_bytes};
+use crate::pending::{Gathered, Pending, Records, Work, entry_bytes, founded};
 use crate::planted;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
@@ -26,7 +26,6 @@ pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     /// Rung when the writer waits and there is something to do.
     bell: Condvar,
-    acknowledged: Arc<Acknowledged>,
 }
 
 #[derive(Debug)]
@@ -42,20 +41,12 @@ struct Waiting {
     status: Status,
     /// The position that the next append to each stream must name.
     next: Vec<u64>,
-    pendings: Vec<Pending>,
-    bytes: usize,
+    gathered: Gathered,
+    /// How often a stream was taken back, as in [`Names`].
+    removals: u64,
     /// The segment below which nothing is needed any more, until the writer took notice.
     retire: Option<u64>,
-    /// The last ticket that was given out.
-    ticket: u64,
     writer: WriterState,
-}
-
-impl Waiting {
-    fn next_ticket(&mut self) -> u64 {
-        self.ticket += 1;
-        self.ticket
-    }
 }
 
 /// Whether appends are taken.
@@ -86,6 +77,13 @@ pub(crate) enum Call {
     End,
 }
 
+/// What a caller did before it took the lock.
+#[derive(Debug)]
+struct Prepared {
+    looked: Option<Looked>,
+    records: Records,
+}
+
 impl Queue {
     /// A queue for streams whose next positions are `next`.
     pub(crate) fn new(settings: &Settings, names: Arc<Names>, next: Vec<u64>) -> Queue {
@@ -100,14 +98,12 @@ impl Queue {
             waiting: Mutex::new(Waiting {
                 status: Status::Open,
                 next,
-                pendings: Vec::new(),
-                bytes: 0,
+                gathered: Gathered::default(),
+                removals: 0,
                 retire: None,
-                ticket: 0,
                 writer: WriterState::Busy,
             }),
             bell: Condvar::new(),
-            acknowledged: Arc::default(),
         }
     }
 
@@ -115,23 +111,48 @@ impl Queue {
         self.limits.entry_bytes_max
     }
 
-    pub(crate) fn acknowledged(&self) -> &Acknowledged {
-        &self.acknowledged
-    }
-
     /// Submits an append, or says why it certainly does not happen.
     pub(crate) fn append(
         &self,
         name: &Name,
         at: Position,
-        batch: Batch,
+        batch: &Batch,
     ) -> Result<Submitted, AppendError> {
-        if let Err(reason) = self.check_size(&batch) {
+        if let Err(reason) = self.check_size(batch) {
             return Err(rejected(name, at, reason));
         }
-        let cell = Arc::new(Cell::default());
+        let prepared = self.prepare(name, at, batch);
+        self.submit(name, at, batch, prepared)
+    }
+
+    /// Encodes the batch, if the stream has a number already. Needs no lock.
+    fn prepare(&self, name: &Name, at: Position, batch: &Batch) -> Prepared {
+        let mut records = Records::new();
+        let looked = self.names.look(name);
+        if let Some(looked) = looked {
+            records.add_entries(looked.stream, at, batch);
+        }
+        Prepared { looked, records }
+    }
+
+    fn submit(
+        &self,
+        name: &Name,
+        at: Position,
+        batch: &Batch,
+        prepared: Prepared,
+    ) -> Result<Submitted, AppendError> {
+        let Prepared {
+            looked,
+            mut records,
+        } = prepared;
         let mut waiting = self.lock();
-        let found = self.names.find(name);
+        // A number that was taken back may stand for another stream by now.
+        let known = looked.filter(|looked| looked.removals == waiting.removals);
+        let found = match known {
+            Some(known) => Some(known.stream),
+            None => self.names.find(name),
+        };
         let next = found.map_or(1, |stream| waiting.next[stream as usize]);
         if let Err(reason) = self.check_room(&waiting, batch.byte_len()) {
             return Err(rejected(name, at, reason));
@@ -143,33 +164,33 @@ impl Queue {
                 next: Position::new(next).expect("next positions start at 1"),
             });
         }
-        let (stream, birth) = match found {
-            Some(stream) => (stream, Birth::Known),
+        let entries = u32::try_from(batch.len()).expect("sizes are checked");
+        let (stream, work) = match found {
+            Some(stream) => (stream, Work::Append(entries)),
             None => {
                 let stream = self.add_stream(&mut waiting, name, at)?;
-                (stream, Birth::New(name.clone()))
+                (stream, Work::Found(entries, name.clone()))
             }
         };
-        let after = next + batch.len() as u64;
+        if known.is_none() {
+            records.clear();
+            if let Work::Found(_, name) = &work {
+                records.add_declaration(&founded(stream, at, name));
+            }
+            records.add_entries(stream, at, batch);
+        }
+        let after = next + u64::from(entries);
         waiting.next[stream as usize] = after;
-        let work = Work::Append { batch, birth };
         let last = Position::new(after - 1).expect("the batch has an entry");
-        let ticket = waiting.next_ticket();
-        let pending = Pending {
-            stream,
-            at,
-            work,
-            ticket,
-            cell: Arc::clone(&cell),
-        };
-        self.push(waiting, pending);
+        let place = waiting.gathered.push(stream, at, work, records.bytes());
+        let flush = Arc::clone(waiting.gathered.flush());
+        self.ring(waiting);
         Ok(Submitted {
             stream: name.clone(),
             at,
             last,
-            cell,
-            acknowledged: Arc::clone(&self.acknowledged),
-            ticket,
+            flush,
+            place,
         })
     }
 
@@ -199,24 +220,18 @@ impl Queue {
             first: wanted,
             next,
         };
-        let cell = Arc::new(Cell::default());
-        let work = Work::Forget(declaration);
-        let ticket = waiting.next_ticket();
-        let pending = Pending {
-            stream,
-            at: below,
-            work,
-            ticket,
-            cell: Arc::clone(&cell),
-        };
-        self.push(waiting, pending);
+        let mut records = Records::new();
+        records.add_declaration(&declaration);
+        let work = Work::Forget(Box::new(declaration));
+        let place = waiting.gathered.push(stream, below, work, records.bytes());
+        let flush = Arc::clone(waiting.gathered.flush());
+        self.ring(waiting);
         Ok(Some(Submitted {
             stream: name.clone(),
             at: below,
             last: below,
-            cell,
-            acknowledged: Arc::clone(&self.acknowledged),
-            ticket,
+            flush,
+            place,
         }))
     }
 
@@ -246,9 +261,10 @@ impl Queue {
             Status::Stopped(reason) => return Err(RejectReason::Stopped(reason.clone())),
             Status::Closed => return Err(RejectReason::Closed),
         }
-        let is_first = waiting.pendings.is_empty();
-        let fits = waiting.pendings.len() < self.limits.appends_max
-            && waiting.bytes + bytes <= self.limits.bytes_max;
+        let gathered = &waiting.gathered;
+        let is_first = gathered.is_empty();
+        let fits = gathered.pendings().len() < self.limits.appends_max
+            && gathered.record_bytes() + bytes <= self.limits.bytes_max;
         if is_first || fits || planted::is("queue-unbounded") {
             return Ok(());
         }
@@ -272,12 +288,6 @@ impl Queue {
         Ok(stream)
     }
 
-    fn push(&self, mut waiting: MutexGuard<'_, Waiting>, pending: Pending) {
-        waiting.bytes += pending.record_bytes();
-        waiting.pendings.push(pending);
-        self.ring(waiting);
-    }
-
     /// Calls the writer if it waits, after letting go of the lock it needs.
     fn ring(&self, mut waiting: MutexGuard<'_, Waiting>) {
         let state = std::mem::replace(&mut waiting.writer, WriterState::Busy);
@@ -289,7 +299,7 @@ impl Queue {
 
     /// Takes everything that waits into `taken`, which is empty. Waits for something to come, but
     /// no longer than `patience`.
-    pub(crate) fn take(&self, taken: &mut Vec<Pending>, patience: Option<Duration>) -> Call {
+    pub(crate) fn take(&self, taken: &mut Gathered, patience: Option<Duration>) -> Call {
         assert!(taken.is_empty(), "the batch before is done");
         let mut waiting = self.lock();
         loop {
@@ -297,9 +307,8 @@ impl Queue {
                 waiting.writer = WriterState::Busy;
                 return Call::Retire(segment);
             }
-            if !waiting.pendings.is_empty() {
-                std::mem::swap(taken, &mut waiting.pendings);
-                waiting.bytes = 0;
+            if !waiting.gathered.is_empty() {
+                std::mem::swap(taken, &mut waiting.gathered);
                 waiting.writer = WriterState::Busy;
                 return Call::Write;
             }
@@ -342,9 +351,9 @@ impl Queue {
         self.ring(waiting);
     }
 
-    /// Takes no more until opened again: `taken` and everything that waits have an unknown
-    /// outcome.
-    pub(crate) fn stop(&self, taken: &mut Vec<Pending>, reason: &str) {
+    /// Takes no more until opened again: what is left of `taken` and everything that waits have an
+    /// unknown outcome.
+    pub(crate) fn stop(&self, taken: Option<&Flush>, reason: &str) {
         let mut waiting = self.lock();
         if !matches!(waiting.status, Status::Stopped(_)) {
             tracing::error!(
@@ -353,55 +362,55 @@ impl Queue {
             );
             waiting.status = Status::Stopped(reason.to_owned());
         }
-        let rest = std::mem::take(&mut waiting.pendings);
+        let rest = std::mem::take(&mut waiting.gathered);
         self.ring(waiting);
         if planted::is("stopped-without-telling") {
             return;
         }
-        for pending in taken.drain(..).chain(rest) {
-            pending.cell.fail(Failure::Unknown(reason.to_owned()));
+        for flush in taken.into_iter().chain([rest.flush().as_ref()]) {
+            flush.fail(Failure::Unknown(reason.to_owned()));
         }
     }
 
-    /// Takes no more until [`Queue::resume`]: there is no room for `taken`, nor for what waits.
-    pub(crate) fn reject_full(&self, taken: &mut Vec<Pending>) {
+    /// Takes no more until [`Queue::resume`]: there is no room for `taken` from place `from` on, nor
+    /// for what waits.
+    pub(crate) fn reject_full(&self, taken: &Gathered, from: usize) {
         let mut waiting = self.lock();
         if waiting.status == Status::Open {
             waiting.status = Status::Full;
         }
-        let rest = std::mem::take(&mut waiting.pendings);
-        waiting.bytes = 0;
-        taken.extend(rest);
-        for pending in taken.iter().rev() {
+        let rest = std::mem::take(&mut waiting.gathered);
+        let submitted = taken.pendings()[from..].iter().chain(rest.pendings());
+        for pending in submitted.rev() {
             if !planted::is("rejected-keeps-its-position") {
                 self.take_back(&mut waiting, pending);
             }
         }
         drop(waiting);
-        for pending in taken.drain(..) {
-            pending.cell.fail(Failure::Rejected(RejectReason::Full));
+        for flush in [taken.flush(), rest.flush()] {
+            flush.fail(Failure::Rejected(RejectReason::Full));
         }
     }
 
     /// Undoes what a submission changed, the latest first.
     fn take_back(&self, waiting: &mut Waiting, pending: &Pending) {
         let stream = pending.stream as usize;
-        match &pending.work {
-            Work::Append { batch, birth } => {
-                let before = waiting.next[stream] - batch.len() as u64;
-                assert_eq!(before, pending.at.get(), "appends are taken back in order");
-                waiting.next[stream] = before;
-                if let Birth::New(name) = birth {
-                    assert_eq!(
-                        stream + 1,
-                        waiting.next.len(),
-                        "streams are taken back in order"
-                    );
-                    waiting.next.pop();
-                    self.names.remove(name);
-                }
-            }
-            Work::Forget(_) => {}
+        let entries = match &pending.work {
+            Work::Append(entries) | Work::Found(entries, _) => u64::from(*entries),
+            Work::Forget(_) => return,
+        };
+        let before = waiting.next[stream] - entries;
+        assert_eq!(before, pending.at.get(), "appends are taken back in order");
+        waiting.next[stream] = before;
+        if let Work::Found(_, name) = &pending.work {
+            assert_eq!(
+                stream + 1,
+                waiting.next.len(),
+                "streams are taken back in order"
+            );
+            waiting.next.pop();
+            self.names.remove(name);
+            waiting.removals += 1;
         }
     }
 
@@ -435,3 +444,6 @@ fn rejected(stream: &Name, at: Position, reason: RejectReason) -> AppendError {
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,7 +210,7 @@ fn parse(
 
 /// A part of a segment in memory.
 #[derive(Debug, Default)]
-struct Window {
+pub(crate) struct Window {
     start: usize,
     bytes: Vec<u8>,
 }
@@ -218,7 +218,12 @@ struct Window {
 impl Window {
     /// `length` bytes at `offset`. Behind the end of a file that is shorter than it should be
     /// there are zeros, which no frame is made of.
-    fn get(&mut self, segment: &Segment, offset: u32, length: usize) -> io::Result<&[u8]> {
+    pub(crate) fn get(
+        &mut self,
+        segment: &Segment,
+        offset: u32,
+        length: usize,
+    ) -> io::Result<&[u8]> {
         let offset = offset as usize;
         let is_inside = offset >= self.start && offset + length <= self.start + self.bytes.len();
         if !is_inside {

@@ -22,12 +22,12 @@ use crate::threads::Threads;
 const MAGIC: [u8; 8] = *b"REFRAINS";
 
 /// Bytes of the header, before the stream's name and the snapshot itself.
-const HEADER_BYTES: usize = 32;
+pub(crate) const HEADER_BYTES: usize = 32;
 
 /// The largest snapshot that is read back.
 const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
 
-const FILE_ENDING: &str = ".snap";
+pub(crate) const FILE_ENDING: &str = ".snap";
 
 /// Keeps snapshots as files in a directory.
 ///
@@ -243,6 +243,39 @@ fn encode(stream: &Name, position: Position, content: &[u8]) -> Vec<u8> {
 
 fn checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
+}
+
+/// What the header of a snapshot file says, as far as it can be read without the rest.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) checksum: u32,
+    pub(crate) position: u64,
+    pub(crate) name_bytes: usize,
+    pub(crate) content_bytes: usize,
+}
+
+impl Header {
+    /// The header at the start of a file, or what is wrong with it.
+    pub(crate) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Header, String> {
+        if bytes[..8] != MAGIC {
+            return Err("this is not a snapshot".into());
+        }
+        let number = |at| u32_at(bytes, at).unwrap_or_default();
+        if number(8) != VERSION {
+            return Err(format!("format version {} is not known", number(8)));
+        }
+        Ok(Header {
+            checksum: number(12),
+            position: u64_at(bytes, 16).unwrap_or_default(),
+            name_bytes: number(24) as usize,
+            content_bytes: number(28) as usize,
+        })
+    }
+
+    /// The checksum as far as the header goes; the bytes behind it follow.
+    pub(crate) fn checksum_start(&self, bytes: &[u8; HEADER_BYTES]) -> u32 {
+        crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
+    }
 }
 
 /// Where the content of a snapshot file starts, if it is whole and the wanted one.

@@ -9,7 +9,7 @@ use crate::completion::Failure;
 use crate::format::record::DECLARATION_BYTES_MAX;
 use crate::keeper::Keeper;
 use crate::log::{Log, WriteError};
-use crate::pending::{Pending, Work};
+use crate::pending::{Gathered, Pending, Work};
 use crate::planted;
 use crate::queue::{Call, Queue};
 use crate::read_side::ReadSide;
@@ -27,8 +27,12 @@ pub(crate) struct Writer {
     read_side: Arc<ReadSide>,
     keeper: Arc<Keeper>,
     mark_sync_idle: Duration,
-    /// What was taken from the queue and is not yet settled.
-    taken: Vec<Pending>,
+    /// What was taken from the queue.
+    taken: Gathered,
+    /// The places of it before this one are settled.
+    settled: usize,
+    /// Used again for those who are to be woken.
+    wakers: Vec<Waker>,
 }
 
 impl Writer {
@@ -45,7 +49,9 @@ impl Writer {
             read_side,
             keeper,
             mark_sync_idle,
-            taken: Vec::new(),
+            taken: Gathered::default(),
+            settled: 0,
+            wakers: Vec::new(),
         }
     }
 
@@ -62,18 +68,19 @@ impl Writer {
             match done {
                 Ok(()) => {}
                 Err(WriteError::Full) => {
-                    self.queue.reject_full(&mut self.taken);
+                    self.queue.reject_full(&self.taken, self.settled);
+                    self.let_go();
                     if self.keeper.has_spare() {
                         self.queue.resume();
                     }
                 }
                 Err(WriteError::Failed { .. }) if planted::is("goes-on-after-failure") => {
-                    for pending in self.taken.drain(..) {
-                        pending.cell.fail(Failure::Unknown(String::new()));
-                    }
+                    self.taken.flush().fail(Failure::Unknown(String::new()));
+                    self.let_go();
                 }
                 Err(error @ (WriteError::Failed { .. } | WriteError::NoSegment(_))) => {
-                    self.queue.stop(&mut self.taken, &error.to_string());
+                    self.queue
+                        .stop(Some(self.taken.flush()), &error.to_string());
                     return;
                 }
             }
@@ -85,35 +92,44 @@ impl Writer {
 
     /// Writes all that was taken, frame by frame.
     fn flush(&mut self) -> Result<(), WriteError> {
-        while let Some(pending) = self.taken.first() {
-            let record_bytes = pending.record_bytes();
-            let pending_ticket = pending.ticket;
-            let sealed = self.make_room(record_bytes)?;
+        while self.settled < self.taken.pendings().len() {
+            let from = self.settled;
+            let sealed = self.make_room(self.taken.record_bytes_of(from))?;
             if planted::is("answer-before-sync") {
-                self.queue.acknowledged().advance(pending_ticket);
+                self.taken.flush().acknowledge(from + 1, &mut self.wakers);
             }
-            let written = self.log.write(&self.taken);
+            let written = self.log.write(&mut self.taken, from);
             if written.is_err() && planted::is("failed-write-shown") {
                 self.show();
             }
-            let mut count = written?;
+            let mut to = written?;
             self.index(sealed);
             self.show();
             if planted::is("later-frame-answered") {
-                count = self.taken.len();
+                to = self.taken.pendings().len();
             }
-            let ticket = self.taken[count - 1].ticket;
-            self.queue.acknowledged().advance(ticket);
-            let mut has_forgotten = false;
-            for pending in self.taken.drain(..count) {
-                pending.cell.wake();
-                has_forgotten |= matches!(pending.work, Work::Forget(_));
-            }
-            if has_forgotten {
-                self.keeper.forgotten();
-            }
+            self.settle(to);
         }
+        self.let_go();
         Ok(())
+    }
+
+    /// Tells those at the places before `to` that they are durable.
+    fn settle(&mut self, to: usize) {
+        self.taken.flush().acknowledge(to, &mut self.wakers);
+        self.wakers.drain(..).for_each(Waker::wake);
+        let settled = &self.taken.pendings()[self.settled..to];
+        self.settled = to;
+        let is_forgetting = |pending: &Pending| matches!(pending.work, Work::Forget(_));
+        if settled.iter().any(is_forgetting) {
+            self.keeper.forgotten();
+        }
+    }
+
+    /// Ends the batch: everybody in it was told.
+    fn let_go(&mut self) {
+        self.taken.clear();
+        self.settled = 0;
     }
 
     /// Moves on to the next segment if need be, and gives the one that was left then.
@@ -190,7 +206,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.queue
-                .stop(&mut self.taken, "the writer's thread panicked");
+                .stop(Some(self.taken.flush()), "the writer's thread panicked");
         }
         self.read_side.end();
     }

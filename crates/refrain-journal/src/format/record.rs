@@ -78,6 +78,15 @@ pub(crate) fn decode(salt: u32, bytes: &[u8]) -> Option<(RecordHeader, &[u8])> {
     is_whole.then_some((header, &record[RECORD_HEADER_BYTES..]))
 }
 
+/// Adds the salt to the checksum of the record at the start of `bytes`, which has none yet, and gives
+/// its header.
+pub(crate) fn add_salt(salt: u32, bytes: &mut [u8]) -> RecordHeader {
+    let header = RecordHeader::peek(bytes).expect("it was encoded in this process");
+    let checksum = header.checksum ^ salt;
+    bytes[..4].copy_from_slice(&checksum.to_le_bytes());
+    RecordHeader { checksum, ..header }
+}
+
 /// Adds an entry to `out` and gives its checksum.
 pub(crate) fn encode_entry(
     salt: u32,

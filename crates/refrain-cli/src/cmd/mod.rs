@@ -1,0 +1,60 @@
+//! One file per command.
+
+mod cat;
+mod ls;
+mod stats;
+mod verify;
+
+use indicatif::ProgressBar;
+use refrain_journal::inspect::{Inspection, Inspector, SeenEntry, Visitor};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::flags::Command;
+use crate::progress;
+use crate::screen::Screen;
+
+/// Runs one command.
+pub(crate) async fn run(command: Command, screen: &mut Screen) -> Result<Exit, Failure> {
+    match command {
+        Command::Ls(flags) => ls::run(&flags, screen),
+        Command::Cat(flags) => cat::run(flags, screen).await,
+        Command::Stats(flags) => stats::run(&flags, screen),
+        Command::Verify(flags) => verify::run(&flags, screen),
+    }
+}
+
+/// Inspects with a bar, showing each entry to `visitor`.
+fn inspect(
+    inspector: &Inspector,
+    what: &'static str,
+    visitor: &mut dyn Visitor,
+) -> Result<Inspection, Failure> {
+    let mut watched = Watched {
+        visitor,
+        bar: progress::bytes(what),
+    };
+    let inspection = inspector.run(&mut watched)?;
+    watched.bar.finish_and_clear();
+    Ok(inspection)
+}
+
+struct Watched<'a> {
+    visitor: &'a mut dyn Visitor,
+    bar: ProgressBar,
+}
+
+impl Visitor for Watched<'_> {
+    fn entry(&mut self, entry: &SeenEntry<'_>) {
+        self.visitor.entry(entry);
+    }
+
+    fn progress(&mut self, done: u64, of: u64) {
+        progress::show(&self.bar, done, of);
+        self.visitor.progress(done, of);
+    }
+
+    fn restart(&mut self) {
+        self.visitor.restart();
+    }
+}

@@ -1,0 +1,115 @@
+//! Why a command did not do what it was asked: what was wrong, and what to do.
+
+use std::io;
+
+use refrain_core::port::journal::ReadError;
+use refrain_journal::OpenError;
+
+use crate::exit::Exit;
+
+/// Ends a command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    /// The error's code, which has a page in `docs/errors`.
+    code: Option<&'static str>,
+    what: String,
+    remedy: Option<String>,
+    is_broken_pipe: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Failure {
+        Failure {
+            exit,
+            code: None,
+            what: what.into(),
+            remedy: None,
+            is_broken_pipe: false,
+        }
+    }
+
+    pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Failure {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    pub(crate) fn code(mut self, code: &'static str) -> Failure {
+        self.code = Some(code);
+        self
+    }
+
+    pub(crate) fn io(what: &str, error: &io::Error) -> Failure {
+        Failure::new(Exit::Unusable, format!("{what}: {error}"))
+    }
+
+    /// Nobody reads any more what is printed, which is nobody's fault.
+    pub(crate) fn printing(error: &io::Error) -> Failure {
+        let mut failure = Failure::io("the output cannot be written", error);
+        failure.is_broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+        failure
+    }
+
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.is_broken_pipe
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    pub(crate) fn error_code(&self) -> Option<&'static str> {
+        self.code
+    }
+
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    pub(crate) fn what_to_do(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
+        let (exit, remedy) = match &error {
+            OpenError::Options { .. } => (Exit::Usage, "change the option"),
+            OpenError::Locked { .. } => (
+                Exit::InUse,
+                "stop the program that has it open, and run the command again",
+            ),
+            OpenError::Corrupt { .. } => (
+                Exit::Damaged,
+                "`refrain journal verify` names all that is damaged, `refrain journal repair` what can \
+                 be done",
+            ),
+            OpenError::Version { .. } => (
+                Exit::Refused,
+                "use the version of refrain that belongs to the program",
+            ),
+            OpenError::Io { .. } => (Exit::Unusable, "check the path and who may read it"),
+            OpenError::Missing { .. } => (
+                Exit::Missing,
+                "check the path: a journal is a directory with a file `mark` in it",
+            ),
+            // The enum grows with the journal; a new error is still a failure with its own text.
+            _ => (Exit::Unusable, "see the error's page in docs/errors"),
+        };
+        Failure::new(exit, error.to_string())
+            .code(error.code())
+            .remedy(remedy)
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Failure {
+        match &error {
+            ReadError::Forgotten { first, .. } => Failure::new(Exit::Missing, error.to_string())
+                .remedy(format!("start at position {first} or later")),
+            ReadError::Corrupt { .. } => Failure::new(Exit::Damaged, error.to_string())
+                .remedy("`refrain journal verify` names all that is damaged"),
+            ReadError::Unavailable(_) | _ => Failure::new(Exit::Unusable, error.to_string()),
+        }
+    }
+}

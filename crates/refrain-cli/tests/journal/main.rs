@@ -1,0 +1,8 @@
+//! The command line as its users meet it: the real binary, on real directories.
+
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+mod guide;
+mod look;
+mod support;
+mod verify;

@@ -1,0 +1,94 @@
+//! What lies behind the durable mark, which the next opening decides about.
+
+use std::path::Path;
+
+use super::finding::{Finding, FindingKind};
+use crate::error::OpenError;
+use crate::format::mark::Mark;
+use crate::recovery::table::Found;
+use crate::scan::Scan;
+use crate::segment::Segment;
+use crate::storage::{Access, Disk};
+
+/// Looks behind `mark`, up to segment `last`.
+pub(super) fn look(
+    disk: &dyn Disk,
+    dir: &Path,
+    mark: &Mark,
+    last: u64,
+) -> Result<Vec<Finding>, OpenError> {
+    let mut findings = Vec::new();
+    let mut segments = Vec::new();
+    for number in mark.end.segment..=last {
+        match Segment::open(disk, dir, mark.identity, number, Access::Read) {
+            Ok(segment) => segments.push(segment),
+            Err(error) if number > mark.end.segment => {
+                findings.push(unusable(dir, number, &error));
+            }
+            // The walk up to the mark has said so.
+            Err(_) => return Ok(findings),
+        }
+    }
+    let mut frames = 0;
+    let mut at = mark.end;
+    for (index, segment) in segments.iter().enumerate() {
+        let number = segment.header.number;
+        if number != at.segment {
+            at = Scan::start_of(number, at.frame, at.chain);
+        }
+        let mut scan = Scan::new(segment.clone(), at, 0);
+        let failed = |error| OpenError::io(&segment.path)(error);
+        while let (Found::Frame, Some(frame)) = scan.look(None).map_err(failed)? {
+            scan.take(&frame);
+            frames += 1;
+        }
+        let is_first = index == 0;
+        let goes_on = is_first || scan.at.frame > at.frame;
+        at = scan.at;
+        let tail = scan.tail().map_err(failed)?;
+        let dirty = tail.dirty_end - at.offset;
+        let finding = |kind, detail| Finding {
+            kind,
+            file: segment.path.clone(),
+            offset: Some(at.offset.into()),
+            detail,
+        };
+        if tail.has_later_frame {
+            let detail = "a later frame proves that what was here is damaged".to_owned();
+            findings.push(finding(FindingKind::Frame, detail));
+        } else if dirty > 0 && goes_on {
+            let detail = format!(
+                "{dirty} bytes of a write that was never finished; the next opening cuts them off"
+            );
+            findings.push(finding(FindingKind::Tail, detail));
+        }
+    }
+    if frames > 0 {
+        findings.push(Finding {
+            kind: FindingKind::Tail,
+            file: dir.join(crate::segment::log_name(mark.end.segment)),
+            offset: Some(mark.end.offset.into()),
+            detail: format!(
+                "{frames} whole frames lie behind the durable mark; the next opening takes them"
+            ),
+        });
+    }
+    Ok(findings)
+}
+
+fn unusable(dir: &Path, number: u64, error: &OpenError) -> Finding {
+    let detail = match error {
+        OpenError::Corrupt { detail, .. } => detail.clone(),
+        OpenError::Options { .. }
+        | OpenError::Locked { .. }
+        | OpenError::Version { .. }
+        | OpenError::Io { .. }
+        | OpenError::Missing { .. } => error.to_string(),
+    };
+    Finding {
+        kind: FindingKind::Segment,
+        file: dir.join(crate::segment::log_name(number)),
+        offset: Some(0),
+        detail,
+    }
+}

@@ -1,0 +1,63 @@
+//! Submissions that meet others on their way.
+
+use super::*;
+use crate::options::JournalOptions;
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn batch() -> Batch {
+    let mut batch = Batch::default();
+    batch.push(b"entry");
+    batch
+}
+
+/// A queue, and what its writer has.
+fn queue() -> (Queue, Gathered) {
+    let settings = JournalOptions::default().check().unwrap();
+    let queue = Queue::new(&settings, Arc::default(), Vec::new());
+    (queue, Gathered::default())
+}
+
+#[test]
+fn a_number_that_was_taken_back_meanwhile_is_not_used_for_the_stream_it_stood_for() {
+    let (queue, mut taken) = queue();
+    let second = Position::FIRST.next();
+    let first = queue.append(&name("old"), Position::FIRST, &batch());
+    assert!(first.is_ok());
+    let prepared = queue.prepare(&name("old"), second, &batch());
+    assert_eq!(queue.take(&mut taken, None), Call::Write);
+    queue.reject_full(&taken, 0);
+    queue.resume();
+    queue
+        .append(&name("new"), Position::FIRST, &batch())
+        .unwrap();
+    let late = queue.submit(&name("old"), second, &batch(), prepared);
+    assert!(
+        matches!(late, Err(AppendError::Fenced { next, .. }) if next == Position::FIRST),
+        "{late:?}"
+    );
+}
+
+#[test]
+fn what_was_prepared_before_somebody_else_founded_the_stream_names_its_number() {
+    let (queue, mut taken) = queue();
+    let second = Position::FIRST.next();
+    let prepared = queue.prepare(&name("b"), second, &batch());
+    for stream in ["a", "b"] {
+        let founded = queue.append(&name(stream), Position::FIRST, &batch());
+        assert!(founded.is_ok());
+    }
+    let late = queue.submit(&name("b"), second, &batch(), prepared);
+    assert!(late.is_ok());
+    assert_eq!(queue.take(&mut taken, None), Call::Write);
+    let (pendings, frame) = taken.frame(2, 3);
+    assert_eq!(pendings[0].stream, 1);
+    let record = &frame[crate::format::frame::FRAME_HEADER_BYTES..];
+    let (header, entry) = crate::format::record::decode(0, record).unwrap();
+    assert_eq!(
+        (header.stream, header.position, entry),
+        (1, 2, &b"entry"[..])
+    );
+}
