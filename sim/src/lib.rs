@@ -16,6 +16,7 @@ pub mod order;
 pub mod plan;
 pub mod planted;
 pub mod runner;
+pub mod runtime;
 pub mod shrink;
 pub mod sometimes;
 mod wait;

@@ -24,9 +24,32 @@ const OPENS: &str = "the journal opens again";
 const REFUSED: &str = "damage is refused, never served; nothing else is called damage";
 const ALIVE: &str = "no thread panics or waits for ever";
 
+/// What a seed is carried out in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scene {
+    /// Programs that use the journal.
+    #[default]
+    Journal,
+    /// Programs with a runtime, which uses the journal and snapshots.
+    Runtime,
+}
+
+impl Scene {
+    /// Carries out what `seed` means there.
+    #[must_use]
+    pub fn run(self, seed: u64, manner: Manner) -> Outcome {
+        match self {
+            Scene::Journal => run(&Plan::of_seed(seed), manner),
+            Scene::Runtime => crate::runtime::run(seed, manner),
+        }
+    }
+}
+
 /// How a run is carried out.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Manner {
+    /// Where.
+    pub scene: Scene,
     /// Keep the last operations as text.
     pub with_lines: bool,
     /// A bug of the disk that is to be found.

@@ -130,6 +130,7 @@ mod handle;
 mod history;
 mod lead;
 mod never;
+mod planted;
 mod processor_destination;
 mod progress;
 mod recover;

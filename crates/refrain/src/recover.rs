@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bound_snapshot::{entry_digest, unbind};
 use crate::clock::Clock;
+use crate::planted;
 use crate::progress::Progress;
 
 /// Entries that are applied between two looks at whether anything else is to be done.
@@ -214,7 +215,7 @@ where
         if first.is_some_and(|first| first <= position) {
             let found = entry_digest(&*self.journal, stream, position).await;
             let found = found.map_err(|error| error.to_string())?;
-            if found.as_ref() != Some(entry) {
+            if found.as_ref() != Some(entry) && !planted::is("snapshot-not-compared") {
                 return Err("the journal has another entry there: it is of another history".into());
             }
         }

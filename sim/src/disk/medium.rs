@@ -233,6 +233,34 @@ impl Medium {
         }
     }
 
+    /// The files right below `dir`, by name.
+    pub(crate) fn below(&self, dir: &str) -> Vec<(String, FileId)> {
+        let files = self.names.iter().filter_map(|(path, node)| match node {
+            Node::File(id) if parent(path) == dir => Some((path.clone(), *id)),
+            Node::File(_) | Node::Dir => None,
+        });
+        files.collect()
+    }
+
+    /// Makes `dir` hold these files and no others, for good.
+    pub(crate) fn replace(&mut self, dir: &str, files: &[(String, Vec<u8>)]) {
+        for (path, _) in self.below(dir) {
+            self.names.remove(&path);
+        }
+        self.lasting.retain(|path, _| parent(path) != dir);
+        self.changes.retain(|change| parent(change.path()) != dir);
+        for (path, bytes) in files {
+            let id = FileId(self.files.len());
+            self.files.push(Inode {
+                cache: bytes.clone(),
+                medium: bytes.clone(),
+                ..Inode::default()
+            });
+            self.names.insert(path.clone(), Node::File(id));
+            self.lasting.insert(path.clone(), Node::File(id));
+        }
+    }
+
     /// Bytes that the named files take.
     pub(crate) fn used(&self) -> u64 {
         let files = self.names.values().map(|node| match node {

@@ -36,6 +36,9 @@ pub enum End {
     Cut,
 }
 
+/// Files of one directory, with what they hold.
+pub type Files = Vec<(String, Vec<u8>)>;
+
 /// The disk of one machine.
 #[derive(Debug, Clone)]
 pub struct SimDisk {
@@ -205,6 +208,36 @@ impl SimDisk {
         file.flip(at, chance.below(8));
         machine.lied = true;
         Some(format!("a bit of the log at {at}, before {end}"))
+    }
+
+    /// Changes one bit of a file in the directory `dir`, and says where.
+    pub fn flip_below(&self, dir: &str, chance: &mut Chance) -> Option<String> {
+        let mut machine = self.lock();
+        let files = machine.medium.below(dir.trim_start_matches('/'));
+        let (path, id) = files.get(chance.index(files.len().max(1)))?.clone();
+        let file = machine.medium.file_mut(id);
+        let len = file.medium.len();
+        if len == 0 {
+            return None;
+        }
+        let at = chance.index(len);
+        file.flip(at, chance.below(8));
+        Some(format!("a bit of {path} at {at}"))
+    }
+
+    /// What the files in the directory `dir` hold.
+    #[must_use]
+    pub fn files(&self, dir: &str) -> Files {
+        let machine = self.lock();
+        let files = machine.medium.below(dir.trim_start_matches('/'));
+        let bytes = |(path, id)| (path, machine.medium.file(id).cache.clone());
+        files.into_iter().map(bytes).collect()
+    }
+
+    /// Makes the directory `dir` hold `files` again, and no others.
+    pub fn put_back(&self, dir: &str, files: &Files) {
+        let dir = dir.trim_start_matches('/');
+        self.lock().medium.replace(dir, files);
     }
 
     /// Operations so far.

@@ -23,6 +23,8 @@ pub enum Site {
     Journal,
     /// As [`Site::Journal`], where it takes an order of events that seeds seldom give.
     Order(Order),
+    /// In the runtime's code, or the engine's.
+    Runtime,
 }
 
 impl Site {
@@ -31,7 +33,7 @@ impl Site {
     pub fn is_code(self) -> bool {
         match self {
             Site::Disk(_) => false,
-            Site::Journal | Site::Order(_) => true,
+            Site::Journal | Site::Order(_) | Site::Runtime => true,
         }
     }
 }
@@ -356,6 +358,81 @@ pub const BUGS: &[Bug] = &[
         "follower-not-woken",
         Site::Journal,
         "who follows a stream is not woken",
+    ),
+    code(
+        "told-before-durable",
+        Site::Runtime,
+        "answers leave before their entry is durable",
+    ),
+    code(
+        "sent-before-intent",
+        Site::Runtime,
+        "a request is sent before its entry is durable",
+    ),
+    code(
+        "order-of-key-lost",
+        Site::Runtime,
+        "deliveries do not wait for the one before them of their key",
+    ),
+    code(
+        "next-of-key-before-settled",
+        Site::Runtime,
+        "the next of a key leaves before the settlement of the one before is durable",
+    ),
+    code(
+        "redelivery-before-record",
+        Site::Runtime,
+        "a redelivery starts before it is recorded",
+    ),
+    code(
+        "doubt-forgotten",
+        Site::Runtime,
+        "what may have been sent before a crash is sent as if it were the first time",
+    ),
+    code(
+        "key-changes-on-redelivery",
+        Site::Runtime,
+        "each attempt has a key of its own",
+    ),
+    code(
+        "settlement-not-recorded",
+        Site::Runtime,
+        "a reply is applied, and its settlement is not recorded",
+    ),
+    code(
+        "memory-lost-on-restart",
+        Site::Runtime,
+        "handled messages are forgotten by a replay",
+    ),
+    code(
+        "snapshot-without-memory",
+        Site::Runtime,
+        "handled messages are forgotten by a snapshot",
+    ),
+    code(
+        "unknown-told-as-not-recorded",
+        Site::Runtime,
+        "an append of unknown outcome is told as one that did not happen",
+    ),
+    code(
+        "snapshot-of-lost-state",
+        Site::Runtime,
+        "a snapshot is kept of a state that was never durable",
+    ),
+    code(
+        "failed-append-passed-over",
+        Site::Runtime,
+        "an append that failed is taken for durable",
+    ),
+    code(
+        "snapshot-without-checksum",
+        Site::Runtime,
+        "the checksum of a snapshot is not compared",
+    ),
+    code(
+        "snapshot-not-compared",
+        Site::Runtime,
+        "a snapshot of another history is used",
     ),
 ];
 
