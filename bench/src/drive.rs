@@ -119,7 +119,7 @@ impl<P: Processor> Drive<P> {
 
     fn perform(&mut self) {
         let mut effects = std::mem::take(&mut self.effects);
-        effects.extend(self.engine.drain_effects());
+        self.engine.exchange_effects(&mut effects);
         for effect in effects.drain(..) {
             match effect {
                 Effect::Answer { ticket, result } => {

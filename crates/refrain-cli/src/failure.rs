@@ -2,6 +2,7 @@
 
 use std::io;
 
+use refrain_backup::BackupError;
 use refrain_core::port::journal::ReadError;
 use refrain_journal::OpenError;
 
@@ -94,6 +95,47 @@ impl From<OpenError> for Failure {
                 "check the path: a journal is a directory with a file `mark` in it",
             ),
             // The enum grows with the journal; a new error is still a failure with its own text.
+            _ => (Exit::Unusable, "see the error's page in docs/errors"),
+        };
+        Failure::new(exit, error.to_string())
+            .code(error.code())
+            .remedy(remedy)
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Failure {
+        let (exit, remedy) = match error {
+            BackupError::Journal(error) => return error.into(),
+            BackupError::Source { .. } => (
+                Exit::Damaged,
+                "`refrain journal verify` names all that is damaged, `refrain journal repair` what can \
+                 be done",
+            ),
+            BackupError::Damaged { .. } => (
+                Exit::Damaged,
+                "use another backup; if an object is named, remove it and take a new backup, which \
+                 stores it again",
+            ),
+            BackupError::Target { .. } => (
+                Exit::Refused,
+                "name a directory that is empty or not there; nothing was changed",
+            ),
+            BackupError::Missing { .. } => (
+                Exit::Missing,
+                "`refrain journal backup ls` lists the backups; choose one with --backup",
+            ),
+            BackupError::Store { .. } => (Exit::Unusable, "check the place and its keys"),
+            BackupError::Fork { .. } => (
+                Exit::Refused,
+                "find out which of the two journals is the right one, and back the other one up \
+                 elsewhere",
+            ),
+            BackupError::Format { .. } => (
+                Exit::Refused,
+                "use the version of refrain that took the backup, or a later one",
+            ),
+            // As for `OpenError`.
             _ => (Exit::Unusable, "see the error's page in docs/errors"),
         };
         Failure::new(exit, error.to_string())

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use refrain_backup::BackupId;
 use refrain_core::{Name, Position};
 
 use crate::exit;
@@ -48,6 +49,10 @@ pub(crate) enum Command {
     Stats(Stats),
     /// Check every byte: frames, records, indexes, streams, snapshots
     Verify(Verify),
+    /// Take a backup, check one, list them
+    Backup(Backup),
+    /// Put a backup back into a directory that is empty or not there
+    Restore(Restore),
 }
 
 /// Works whether or not a program has the journal open.
@@ -94,6 +99,65 @@ pub(crate) struct Verify {
     /// Directory of the journal
     pub(crate) dir: PathBuf,
     /// Directory of its snapshots, to check them as well
+    #[arg(long, value_name = "DIR")]
+    pub(crate) snapshots: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    #[command(subcommand)]
+    pub(crate) command: BackupCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Take a backup, up to what is durable now; programs may go on writing
+    Create(BackupCreate),
+    /// Read a backup back and check every byte of it
+    Verify(BackupVerify),
+    /// List the backups of a repository
+    Ls(BackupLs),
+}
+
+/// Stores only what the repository does not have yet. A damaged journal is refused.
+#[derive(Debug, Args)]
+pub(crate) struct BackupCreate {
+    /// Directory of the journal
+    pub(crate) dir: PathBuf,
+    /// Repository: a directory, or s3://bucket/path in a program built with `aws`
+    pub(crate) to: String,
+    /// Directory of its snapshots, to take them along
+    #[arg(long, value_name = "DIR")]
+    pub(crate) snapshots: Option<PathBuf>,
+}
+
+/// Needs no room on any disk: the backup is read as if it were a journal.
+#[derive(Debug, Args)]
+pub(crate) struct BackupVerify {
+    /// Repository
+    pub(crate) from: String,
+    /// Name of the backup; the newest one unless given
+    #[arg(long, value_name = "BACKUP")]
+    pub(crate) backup: Option<BackupId>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupLs {
+    /// Repository
+    pub(crate) from: String,
+}
+
+/// Writes aside, checks everything, and only then renames.
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// Repository
+    pub(crate) from: String,
+    /// Directory that becomes the journal: empty or not there
+    pub(crate) dir: PathBuf,
+    /// Name of the backup; the newest one unless given
+    #[arg(long, value_name = "BACKUP")]
+    pub(crate) backup: Option<BackupId>,
+    /// Directory that becomes the snapshots': empty or not there. Without it none are restored
     #[arg(long, value_name = "DIR")]
     pub(crate) snapshots: Option<PathBuf>,
 }

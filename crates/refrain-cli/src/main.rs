@@ -4,6 +4,7 @@
 //! is the only place that prints, and [`failure`] says how a command ends. Stored data never reaches
 //! a terminal with a control character in it: the screen replaces them.
 
+mod clock;
 mod cmd;
 mod exit;
 mod failure;

@@ -1,13 +1,18 @@
 //! The work beside the log: a spare segment always ready, index files for sealed segments, removal
 //! of segments that nobody needs. Done by one thread, so that the writer never waits for it unless
 //! segments fill faster than the disk makes them.
+//!
+//! A spare is ready as soon as it is there, and is filled with zeros piece by piece while nobody needs
+//! it, a little ahead of the place that the log has reached in its own segment: so the zeros share the
+//! disk with the log evenly, and a log that stands still costs nothing. If the log is faster than the
+//! zeros, it takes the spare as it is and waits for one piece at most.
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use crate::format::segment_header::SegmentHeader;
+use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::queue::Queue;
 use crate::read_side::ReadSide;
 use crate::recovery::read_table;
@@ -29,6 +34,8 @@ pub(crate) struct Keeper {
 #[derive(Debug)]
 struct State {
     spare: Spare,
+    /// Where the log is in its segment, at least.
+    log_offset: u32,
     sealed: VecDeque<Arc<SealedSegment>>,
     /// Segments from the first of these numbers to before the second are to be removed.
     remove: VecDeque<(u64, u64)>,
@@ -41,10 +48,19 @@ struct State {
 enum Spare {
     /// To be made next.
     Wanted(u64),
-    Ready(Segment),
+    Ready(Segment, Filling),
     /// There was no room for it; to be tried again when somebody asks.
     Full(u64),
     Failed(String),
+}
+
+/// How far a spare is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filling {
+    /// Up to this offset.
+    To(u32),
+    /// A piece is being written: nobody else may write to the segment.
+    Busy,
 }
 
 /// Why there is no next segment.
@@ -54,14 +70,59 @@ pub(crate) enum NoSpare {
     Failed(String),
 }
 
+/// How far the zeros of the spare are ahead of the log in its segment.
+const FILL_AHEAD_BYTES: u32 = 4 * 1024 * 1024;
+
+/// After how many bytes the log says how far it is.
+const LOG_STEP_BYTES: u32 = 1024 * 1024;
+
 /// One thing to do.
 #[derive(Debug)]
 enum Task {
     MakeSpare(u64),
+    /// Fill the spare from here on.
+    Fill(Segment, u32),
     WriteIndex(Arc<SealedSegment>),
     Remove(u64, u64),
     LookForRetirable,
     End,
+}
+
+impl State {
+    /// What there is to do, the most urgent first.
+    fn next_task(&mut self) -> Option<Task> {
+        if self.is_ending {
+            return Some(Task::End);
+        }
+        if let Spare::Wanted(number) = self.spare {
+            return Some(Task::MakeSpare(number));
+        }
+        if let Some(segment) = self.sealed.pop_front() {
+            return Some(Task::WriteIndex(segment));
+        }
+        if let Some((from, to)) = self.remove.pop_front() {
+            return Some(Task::Remove(from, to));
+        }
+        if std::mem::take(&mut self.look_for_retirable) {
+            return Some(Task::LookForRetirable);
+        }
+        self.next_piece()
+    }
+
+    fn next_piece(&mut self) -> Option<Task> {
+        let Spare::Ready(segment, filling @ Filling::To(_)) = &mut self.spare else {
+            return None;
+        };
+        let Filling::To(offset) = *filling else {
+            return None;
+        };
+        let wanted = self.log_offset.saturating_add(FILL_AHEAD_BYTES);
+        if offset >= wanted.min(segment.header.segment_bytes) {
+            return None;
+        }
+        *filling = Filling::Busy;
+        Some(Task::Fill(segment.clone(), offset))
+    }
 }
 
 impl Keeper {
@@ -74,7 +135,11 @@ impl Keeper {
     ) -> Keeper {
         Keeper {
             state: Mutex::new(State {
-                spare: spare.map_or(Spare::Wanted(next), Spare::Ready),
+                // How far one that was found is filled nobody knows.
+                spare: spare.map_or(Spare::Wanted(next), |spare| {
+                    Spare::Ready(spare, Filling::To(SEGMENT_HEADER_BYTES))
+                }),
+                log_offset: SEGMENT_HEADER_BYTES,
                 sealed: unindexed.into(),
                 remove: VecDeque::new(),
                 look_for_retirable: true,
@@ -90,13 +155,14 @@ impl Keeper {
         let mut state = self.lock();
         loop {
             match &state.spare {
-                Spare::Ready(segment) => {
+                Spare::Ready(segment, Filling::To(_)) => {
                     let segment = segment.clone();
                     state.spare = Spare::Wanted(segment.header.number + 1);
+                    state.log_offset = SEGMENT_HEADER_BYTES;
                     self.work.notify_one();
                     return Ok(segment);
                 }
-                Spare::Wanted(_) => {
+                Spare::Wanted(_) | Spare::Ready(_, Filling::Busy) => {
                     state = self
                         .spare
                         .wait(state)
@@ -113,7 +179,7 @@ impl Keeper {
     pub(crate) fn has_spare(&self) -> bool {
         let mut state = self.lock();
         match state.spare {
-            Spare::Ready(_) => return true,
+            Spare::Ready(..) => return true,
             Spare::Full(number) => {
                 state.spare = Spare::Wanted(number);
                 self.work.notify_one();
@@ -149,29 +215,36 @@ impl Keeper {
         self.work.notify_one();
     }
 
+    /// Says that the log went on from offset `from` of its segment to `to`.
+    pub(crate) fn log_went_on(&self, from: u32, to: u32) {
+        if from / LOG_STEP_BYTES != to / LOG_STEP_BYTES {
+            self.lock().log_offset = to;
+            self.work.notify_one();
+        }
+    }
+
     fn next_task(&self) -> Task {
         let mut state = self.lock();
         loop {
-            if state.is_ending {
-                return Task::End;
-            }
-            if let Spare::Wanted(number) = state.spare {
-                return Task::MakeSpare(number);
-            }
-            if let Some(segment) = state.sealed.pop_front() {
-                return Task::WriteIndex(segment);
-            }
-            if let Some((from, to)) = state.remove.pop_front() {
-                return Task::Remove(from, to);
-            }
-            if std::mem::take(&mut state.look_for_retirable) {
-                return Task::LookForRetirable;
+            if let Some(task) = state.next_task() {
+                return task;
             }
             state = self
                 .work
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The spare is filled to `offset`: it may be taken again.
+    fn filled(&self, offset: u32) {
+        let mut state = self.lock();
+        let Spare::Ready(_, filling @ Filling::Busy) = &mut state.spare else {
+            unreachable!("nobody takes a spare while it is being filled")
+        };
+        *filling = Filling::To(offset);
+        drop(state);
+        self.spare.notify_all();
     }
 
     fn set_spare(&self, spare: Spare) {
@@ -208,6 +281,10 @@ impl Housekeeping {
                     self.make_spare(number);
                     Ok(())
                 }
+                Task::Fill(segment, offset) => {
+                    self.fill(&segment, offset);
+                    Ok(())
+                }
                 Task::WriteIndex(segment) => self.write_index(&segment),
                 Task::Remove(from, to) => self.remove(from, to),
                 Task::LookForRetirable => {
@@ -231,8 +308,9 @@ impl Housekeeping {
             segment_bytes: self.segment_bytes,
         };
         match Segment::create(self.disk.as_ref(), &self.dir, header) {
-            Ok(segment) => {
-                self.keeper.set_spare(Spare::Ready(segment));
+            Ok((segment, filled)) => {
+                let spare = Spare::Ready(segment, Filling::To(filled));
+                self.keeper.set_spare(spare);
                 self.queue.resume();
             }
             Err(error) if is_full(&error) => {
@@ -240,11 +318,26 @@ impl Housekeeping {
                 self.keeper.set_spare(Spare::Full(number));
             }
             Err(error) => {
-                let reason = format!("segment {number} could not be made: {error}");
-                self.queue.stop(None, &reason);
-                self.keeper.set_spare(Spare::Failed(reason));
+                self.spare_failed(format!("segment {number} could not be made: {error}"));
             }
         }
+    }
+
+    fn fill(&self, segment: &Segment, offset: u32) {
+        let number = segment.header.number;
+        match segment.fill(offset) {
+            Ok(end) => self.keeper.filled(end),
+            // Its space is allocated: the log may do what the zeros may not.
+            Err(error) if is_full(&error) => self.keeper.filled(segment.header.segment_bytes),
+            Err(error) => {
+                self.spare_failed(format!("segment {number} could not be filled: {error}"));
+            }
+        }
+    }
+
+    fn spare_failed(&self, reason: String) {
+        self.queue.stop(None, &reason);
+        self.keeper.set_spare(Spare::Failed(reason));
     }
 
     fn write_index(&self, segment: &SealedSegment) -> io::Result<()> {
@@ -285,7 +378,7 @@ struct Gone<'a>(&'a Keeper);
 impl Drop for Gone<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        if let Spare::Wanted(_) = state.spare {
+        if let Spare::Wanted(_) | Spare::Ready(_, Filling::Busy) = state.spare {
             state.spare = Spare::Failed("the keeper's thread has ended".into());
         }
         drop(state);

@@ -273,6 +273,7 @@ impl Log {
         crate::storage::write_all_at(file, frame, offset)
             .and_then(|()| sync(file))
             .map_err(WriteError::failed(&self.tail.path))?;
+        self.keeper.log_went_on(self.end.offset, next.offset);
         self.end = next;
         let advanced = self.mark.advance(self.end);
         advanced.map_err(WriteError::failed(self.mark.path()))

@@ -1,8 +1,11 @@
-//! Log segments: files of fixed size, filled with zeros before use and overwritten in place.
+//! Log segments: files of fixed size, allocated and as far as possible filled with zeros before use,
+//! and overwritten in place.
 //!
-//! A file appears under its name only when its zeros, its header and its directory entry are on
-//! the medium. So a sync of what is written into it later touches data alone, which halves its
-//! latency and leaves no window in which a file's size could lag behind its content.
+//! A file appears under its name only when its space is allocated and its size, its header and its
+//! directory entry are on the medium. So no window is left in which a file's size could lag behind
+//! its content. A sync of what is written over zeros that were written before touches data alone;
+//! over space that is only allocated, file systems also have to note that it is in use, which takes
+//! about half as long again. Both read as zeros until then, so filling is for speed alone.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,8 +17,10 @@ use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::planted;
 use crate::storage::{Access, Disk, DiskFile, read_up_to, write_all_at};
 
-/// Zeros go down in pieces, each synced, so that a sync of the log never waits for all of them.
-const FILL_BYTES: usize = 1024 * 1024;
+/// Zeros go down in pieces, each synced, so that a sync of the log never waits for many of them.
+const FILL_BYTES: usize = 256 * 1024;
+
+static ZEROS: [u8; FILL_BYTES] = [0; FILL_BYTES];
 
 /// Ends the name of a segment that is not yet whole.
 const TEMPORARY_SUFFIX: &str = ".new";
@@ -31,29 +36,46 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Makes the segment that `header` describes. When it fails, what it left is removed.
+    /// Makes the segment that `header` describes, and says up to where it is filled; the rest is for
+    /// [`Segment::fill`]. When it fails, what it left is removed.
     pub(crate) fn create(
         disk: &dyn Disk,
         dir: &Path,
         header: SegmentHeader,
-    ) -> io::Result<Segment> {
+    ) -> io::Result<(Segment, u32)> {
         let path = dir.join(log_name(header.number));
         let temporary = dir.join(log_name(header.number) + TEMPORARY_SUFFIX);
-        let made = fill(disk, &temporary, header).and_then(|file| {
+        let made = prepare(disk, &temporary, header).and_then(|made| {
             disk.rename(&temporary, &path)?;
             if !planted::is("segment-name-not-synced") {
                 disk.sync_dir(dir)?;
             }
-            Ok(file)
+            Ok(made)
         });
         match made {
-            Ok(file) => Ok(Segment::new(file, path, header)),
+            Ok((file, filled)) => Ok((Segment::new(file, path, header), filled)),
             Err(error) => {
                 // Only to give the space back; the next opening removes it as well.
                 let _ = disk.remove(&temporary);
                 Err(error)
             }
         }
+    }
+
+    /// Writes and syncs all zeros from `offset` on, of a segment that is needed at once.
+    pub(crate) fn fill_rest(&self, mut offset: u32) -> io::Result<()> {
+        while offset < self.header.segment_bytes {
+            offset = fill_piece(self.file.as_ref(), offset, self.header.segment_bytes)?;
+        }
+        self.file.sync_data()
+    }
+
+    /// Writes and syncs the next piece of zeros, from `offset` on, into a segment without frames, and
+    /// says where it ends: at the end of the segment when all are written.
+    pub(crate) fn fill(&self, offset: u32) -> io::Result<u32> {
+        let piece = fill_piece(self.file.as_ref(), offset, self.header.segment_bytes)?;
+        self.file.sync_data()?;
+        Ok(piece)
     }
 
     /// Opens segment `number` of the journal `identity`, and checks whose it is.
@@ -118,24 +140,33 @@ impl Segment {
     }
 }
 
-fn fill(disk: &dyn Disk, path: &Path, header: SegmentHeader) -> io::Result<Arc<dyn DiskFile>> {
+fn prepare(
+    disk: &dyn Disk,
+    path: &Path,
+    header: SegmentHeader,
+) -> io::Result<(Arc<dyn DiskFile>, u32)> {
     let file = disk.open(path, Access::Create)?;
-    let size = u64::from(header.segment_bytes);
-    file.allocate(size)?;
-    let zeros = vec![0; FILL_BYTES.min(header.segment_bytes as usize)];
-    let mut offset = 0;
-    while offset < size {
-        let left = usize::try_from(size - offset).unwrap_or(FILL_BYTES);
-        let piece = &zeros[..left.min(zeros.len())];
-        write_all_at(file.as_ref(), piece, offset)?;
-        file.sync_data()?;
-        offset += piece.len() as u64;
+    let size = header.segment_bytes;
+    file.allocate(u64::from(size))?;
+    let mut filled = SEGMENT_HEADER_BYTES;
+    if file.size()? < u64::from(size) {
+        // A file system that cannot allocate: only zeros take the space.
+        while filled < size {
+            filled = fill_piece(file.as_ref(), filled, size)?;
+        }
     }
     write_all_at(file.as_ref(), &header.encode(), 0)?;
     if !planted::is("segment-header-not-synced") {
         file.sync_data()?;
     }
-    Ok(file)
+    Ok((file, filled))
+}
+
+/// Writes zeros from `offset` on, and says where they end.
+fn fill_piece(file: &dyn DiskFile, offset: u32, size: u32) -> io::Result<u32> {
+    let zeros = &ZEROS[..ZEROS.len().min((size - offset) as usize)];
+    write_all_at(file, zeros, u64::from(offset))?;
+    Ok(offset + zeros.len() as u32)
 }
 
 /// The name of a log segment's file.

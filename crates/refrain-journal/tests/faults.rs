@@ -224,14 +224,14 @@ async fn what_waits_while_a_sync_is_under_way_shares_the_next_one() {
     let waiting: Vec<_> = (2..=1000)
         .map(|at| journal.append(&orders, position(at), batch(&["waiting"])))
         .collect();
-    let before = disk.count(Kind::Sync);
+    let before = gate.passed();
     gate.open();
     first.await.unwrap();
     for append in waiting {
         append.await.unwrap();
     }
     assert_eq!(
-        disk.count(Kind::Sync) - before,
+        gate.passed() - before,
         2,
         "one for the first, one for all others"
     );

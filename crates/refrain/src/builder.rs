@@ -27,6 +27,9 @@ use crate::snapshot_policy::SnapshotPolicy;
 /// Messages that wait for one processor, unless set otherwise.
 const INBOX_DEFAULT: usize = 8192;
 
+/// Bytes of those messages, unless set otherwise.
+const INBOX_BYTES_DEFAULT: u32 = 64 * 1024 * 1024;
+
 /// Processors that recover at the same time, unless set otherwise.
 const RECOVERING_DEFAULT: usize = 4;
 
@@ -108,6 +111,7 @@ impl Builder {
                 initial,
                 remember: Remember::default(),
                 inbox_max: INBOX_DEFAULT,
+                inbox_bytes_max: INBOX_BYTES_DEFAULT,
                 retention: RetentionPolicy::everything(),
                 leads: Vec::new(),
             },
@@ -196,10 +200,19 @@ where
         self
     }
 
-    /// Messages that may wait for the processor. 8,192 unless set.
+    /// Messages that may wait for the processor. 8,192 unless set, and no more than fit
+    /// [`inbox_bytes`](ProcessorBuilder::inbox_bytes).
     #[must_use]
     pub fn inbox(mut self, messages_max: usize) -> ProcessorBuilder<P> {
         self.description.inbox_max = messages_max.max(1);
+        self
+    }
+
+    /// Bytes of messages that may wait for the processor, as they are in memory, about. 64 MiB unless
+    /// set. A message that is larger than that waits until it is alone.
+    #[must_use]
+    pub fn inbox_bytes(mut self, bytes_max: u32) -> ProcessorBuilder<P> {
+        self.description.inbox_bytes_max = bytes_max.max(1);
         self
     }
 

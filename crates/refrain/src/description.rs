@@ -20,6 +20,7 @@ use crate::error::BuildError;
 use crate::handle::{BATCH_MAX, Handle, Shared};
 use crate::lead::{Lead, check_channels, outlets};
 use crate::progress::Progress;
+use crate::queue::queue;
 use crate::recover::Source;
 use crate::retention::{Retains, Retention, RetentionPolicy};
 use crate::runtime::{Member, Registry};
@@ -91,6 +92,7 @@ pub(crate) struct Description<P> {
     pub(crate) initial: P,
     pub(crate) remember: Remember,
     pub(crate) inbox_max: usize,
+    pub(crate) inbox_bytes_max: u32,
     pub(crate) retention: RetentionPolicy,
     pub(crate) leads: Vec<Lead>,
 }
@@ -118,6 +120,7 @@ where
             initial,
             remember,
             inbox_max,
+            inbox_bytes_max,
             retention: policy,
             leads,
         } = *self;
@@ -126,12 +129,14 @@ where
             return Err(BuildError::RetentionWithoutSnapshots { processor: name });
         }
         let channels = check_channels::<P>(&name, &leads)?;
-        let (work_sender, work) = mpsc::channel(inbox_max);
+        let (work_sender, work) = queue(inbox_max);
         let (control_sender, control) = mpsc::channel(CONTROL_MAX);
+        let room = Arc::new(Semaphore::new(inbox_bytes_max as usize));
         let inlets = Inlets {
             work,
             control,
             control_sender: control_sender.clone(),
+            room: room.clone(),
         };
         let (stage_teller, stage) = StageTeller::new();
         let progress = Arc::new(Progress::new(name.clone(), &around.signals));
@@ -143,6 +148,8 @@ where
             work: work_sender,
             batches: Arc::new(Semaphore::new(inbox_max)),
             batch_max: inbox_max.min(BATCH_MAX),
+            room,
+            room_max: inbox_bytes_max,
             control: control_sender,
             progress: progress.clone(),
             retention: weak.clone(),

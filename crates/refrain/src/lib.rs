@@ -133,6 +133,7 @@ mod never;
 mod planted;
 mod processor_destination;
 mod progress;
+mod queue;
 mod recover;
 mod relay;
 mod retention;
@@ -142,6 +143,7 @@ mod signal;
 mod snapshot_policy;
 mod stage;
 mod state_digest;
+mod weight;
 
 pub use builder::{Builder, ProcessorBuilder};
 pub use error::{BuildError, QueryError, StartError};

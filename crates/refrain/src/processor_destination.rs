@@ -48,14 +48,14 @@ impl<Q: Processor> ProcessorDestination<Q> {
         let Ok(channel) = Name::new(delivery.channel) else {
             return failed(format!("{:?} is not a channel's name", delivery.channel));
         };
-        let id = MessageId::Delivered(DeliveredId {
+        let id = MessageId::Delivered(Box::new(DeliveredId {
             sender: delivery.sender,
             channel,
             number: delivery.number,
             settled_below: delivery.settled_below,
             key: delivery.key,
             correlation: delivery.correlation,
-        });
+        }));
         let told = self.handle.ask_as(id, message).await;
         match self.direction {
             Direction::OneWay => confirmation::<Q>(told),

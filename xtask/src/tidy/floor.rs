@@ -21,13 +21,17 @@ enum Uses {
     Anything,
 }
 
-const FLOORS: [Floor; 10] = [
+const FLOORS: [Floor; 11] = [
     floor("refrain-core", &[]),
     floor("refrain-journal", &["refrain-core"]),
     floor("refrain-http", &["refrain-core"]),
     floor("refrain-testkit", &["refrain-core"]),
     floor("refrain", &["refrain-core", "refrain-journal"]),
-    floor("refrain-cli", &["refrain-core", "refrain-journal"]),
+    floor("refrain-backup", &["refrain-core", "refrain-journal"]),
+    floor(
+        "refrain-cli",
+        &["refrain-backup", "refrain-core", "refrain-journal"],
+    ),
     floor("orders", &["refrain", "refrain-http"]),
     tool("bench"),
     tool("sim"),

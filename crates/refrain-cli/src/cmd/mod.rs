@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod backup;
 mod cat;
 mod ls;
 mod stats;
@@ -21,6 +22,8 @@ pub(crate) async fn run(command: Command, screen: &mut Screen) -> Result<Exit, F
         Command::Cat(flags) => cat::run(flags, screen).await,
         Command::Stats(flags) => stats::run(&flags, screen),
         Command::Verify(flags) => verify::run(&flags, screen),
+        Command::Backup(flags) => backup::run(flags, screen).await,
+        Command::Restore(flags) => backup::put_back(&flags, screen).await,
     }
 }
 

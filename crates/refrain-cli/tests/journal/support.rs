@@ -129,14 +129,21 @@ pub(crate) async fn append(journal: &FileJournal, stream: &str, at: u64, entry: 
         .unwrap();
 }
 
+/// Entries of one stream that share a frame in [`fill`].
+const APPENDED_AT_ONCE: usize = 8;
+
 /// A journal of plain bytes: so many entries of 200 bytes in each of these streams, several
 /// segments, all of them closed and indexed.
 pub(crate) async fn fill(dir: &Path, streams: &[&str], entries: u64) {
     let journal = FileJournal::open_with(dir, small()).unwrap();
-    for number in 1..=entries {
+    for first in (1..=entries).step_by(APPENDED_AT_ONCE) {
         for stream in streams {
-            let entry = format!("{stream} {number} {}", "x".repeat(200));
-            append(&journal, stream, number, entry.as_bytes()).await;
+            let mut batch = Batch::default();
+            for number in (first..=entries).take(APPENDED_AT_ONCE) {
+                batch.push(format!("{stream} {number} {}", "x".repeat(200)).as_bytes());
+            }
+            let appended = journal.append(&name(stream), position(first), batch);
+            appended.await.unwrap();
         }
     }
     drop(journal);

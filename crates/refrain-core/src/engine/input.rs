@@ -117,7 +117,7 @@ pub enum Effect<P: Processor> {
         /// Which of the channel's destinations; its own when there is none.
         destination: Option<Name>,
         /// What to deliver.
-        delivery: Delivery,
+        delivery: Box<Delivery>,
     },
     /// Read entries from `from` on and pass them in with [`Input::Loaded`].
     Load {

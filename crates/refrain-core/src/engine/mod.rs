@@ -186,6 +186,15 @@ impl<P: Processor> Engine<P> {
         self.effects.drain(..)
     }
 
+    /// As [`Engine::drain_effects`], into a buffer that is used again; it must be empty.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn exchange_effects(&mut self, buffer: &mut Vec<Effect<P>>) {
+        assert!(buffer.is_empty(), "effects before these are performed");
+        std::mem::swap(&mut self.effects, buffer);
+    }
+
     /// When [`Input::Tick`] is wanted next. While a batch waits that is as large as one may be,
     /// nothing is.
     pub fn next_due(&self) -> Option<Timestamp> {

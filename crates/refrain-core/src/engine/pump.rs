@@ -238,7 +238,7 @@ impl<P: Processor> Engine<P> {
         let timeout = lane.options.redelivery.attempt_timeout(lane.kind);
         lane.in_flight.insert(number, attempt);
         lane.counts.attempts += 1;
-        let delivery = Delivery {
+        let delivery = Box::new(Delivery {
             sender: self.settings.name.clone(),
             channel: P::CHANNELS[route].name(),
             number,
@@ -257,7 +257,7 @@ impl<P: Processor> Engine<P> {
             causation: open.causation,
             encoding: open.encoding,
             request: open.payload.clone(),
-        };
+        });
         let destination = recorded.destination.clone();
         self.effects.push(Effect::Deliver {
             channel,

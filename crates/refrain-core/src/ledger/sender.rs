@@ -28,12 +28,15 @@ impl Sender {
     }
 
     pub(super) fn note(&mut self, number: u64, settled_below: u64, position: Position) {
-        self.handled.insert(number);
-        self.positions.insert(number, position);
         if settled_below > self.settled_below {
             self.settled_below = settled_below;
             self.handled.forget_below(settled_below);
             self.positions = self.positions.split_off(&settled_below);
+        }
+        // An engine records nothing else; entries from elsewhere may say anything.
+        if number >= self.settled_below {
+            self.handled.insert(number);
+            self.positions.insert(number, position);
         }
         if self.positions.len() > DELIVERED_ANSWERS_MAX {
             self.positions.pop_first();
@@ -68,5 +71,24 @@ impl Sender {
             handled,
             positions,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delivery_below_what_is_settled_leaves_a_memory_that_can_be_stored() {
+        let mut sender = Sender::default();
+        for number in [0, 9, 3] {
+            sender.note(number, 7, Position::FIRST);
+        }
+        let mut stored = Vec::new();
+        sender.encode(&mut stored);
+        let read = Sender::decode(&mut Reader::new(&stored, "sender")).unwrap();
+        assert_eq!(read.seen(9), Seen::Handled(Some(Position::FIRST)));
+        assert_eq!(read.seen(3), Seen::Handled(None));
+        assert_eq!(read.seen(8), Seen::New);
     }
 }

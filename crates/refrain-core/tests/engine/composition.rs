@@ -65,7 +65,7 @@ fn receiver_remembers_what_an_unsettled_delivery_keeps_from_being_forgotten() {
     let key = refrain_core::Key::new([1; 16]);
     let from = |number: u64| {
         let name = |text| refrain_core::Name::new(text).unwrap();
-        MessageId::Delivered(refrain_core::DeliveredId {
+        MessageId::Delivered(Box::new(refrain_core::DeliveredId {
             sender: name("sender"),
             channel: name("out"),
             number,
@@ -73,7 +73,7 @@ fn receiver_remembers_what_an_unsettled_delivery_keeps_from_being_forgotten() {
             settled_below: number.min(5),
             key,
             correlation: key,
-        })
+        }))
     };
     let many = 3_000;
     for number in (1..many).filter(|number| *number != 5) {

@@ -9,6 +9,7 @@ mod finding;
 mod frames;
 mod indexes;
 mod marks;
+mod rebuild;
 mod report;
 mod run;
 mod snapshots;
@@ -24,6 +25,7 @@ use crate::error::OpenError;
 use crate::storage::{Disk, FileSystem};
 
 pub use finding::{Finding, FindingKind, Severity};
+pub use rebuild::{Rebuild, RebuiltFile};
 pub use report::{EndSeen, FileRole, FileSeen, Inspection, MarkSeen};
 pub use streams::StreamSeen;
 

@@ -118,7 +118,9 @@ fn found(disk: &dyn Disk, dir: &Path, settings: &Settings) -> Result<Mark, OpenE
         if !planted::is("log-before-mark") {
             disk.sync_dir(dir).map_err(OpenError::io(dir))?;
         }
-        Segment::create(disk, dir, header).map_err(OpenError::io(dir))?;
+        let made = Segment::create(disk, dir, header)
+            .and_then(|(segment, filled)| segment.fill_rest(filled));
+        made.map_err(OpenError::io(dir))?;
     }
     Ok(mark)
 }

@@ -37,6 +37,7 @@ pub(crate) struct Gate(Arc<(Mutex<GateState>, Condvar)>);
 struct GateState {
     is_shut: bool,
     waiting: usize,
+    passed: usize,
 }
 
 impl Gate {
@@ -57,6 +58,11 @@ impl Gate {
         }
     }
 
+    /// How many went through.
+    pub(crate) fn passed(&self) -> usize {
+        self.0.0.lock().unwrap().passed
+    }
+
     fn pass(&self) {
         let mut state = self.0.0.lock().unwrap();
         state.waiting += 1;
@@ -65,6 +71,7 @@ impl Gate {
             state = self.0.1.wait(state).unwrap();
         }
         state.waiting -= 1;
+        state.passed += 1;
     }
 }
 
@@ -400,13 +407,14 @@ impl DiskFile for FaultFile {
         self.disk.check(Kind::Allocate)?;
         let mut state = self.disk.state();
         match &mut state.space {
-            Some(space) if *space < count => Err(io::ErrorKind::StorageFull.into()),
-            Some(space) => {
-                *space -= count;
-                Ok(())
-            }
-            None => Ok(()),
+            Some(space) if *space < count => return Err(io::ErrorKind::StorageFull.into()),
+            Some(space) => *space -= count,
+            None => {}
         }
+        let mut bytes = self.content.lock().unwrap();
+        let size = bytes.now.len().max(count as usize);
+        bytes.now.resize(size, 0);
+        Ok(())
     }
 
     fn size(&self) -> io::Result<u64> {

@@ -13,6 +13,10 @@ use refrain_core::{Name, Position};
 /// journal never waits for this task.
 const IN_FLIGHT_MAX: usize = 4;
 
+/// Entries that are submitted at once when nothing is in flight: handling so many takes a part of the
+/// time that a disk needs to sync them.
+const PIECE_ENTRIES: usize = 32;
+
 type Appending = BoxFuture<'static, Result<Position, AppendError>>;
 
 pub(super) struct Appender {
@@ -36,6 +40,15 @@ impl Appender {
 
     pub(super) fn has_room(&self) -> bool {
         self.in_flight.len() < IN_FLIGHT_MAX
+    }
+
+    /// How many entries are worth an append of their own now, while more could be collected: few when
+    /// the journal has nothing to do, the more the more it has.
+    pub(super) fn piece(&self) -> usize {
+        match self.has_room() {
+            true => PIECE_ENTRIES << (2 * self.in_flight.len()),
+            false => usize::MAX,
+        }
     }
 
     pub(super) fn submit(&mut self, at: Position, batch: Batch) {

@@ -17,11 +17,11 @@ use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::Driver;
-use super::inbox::{Control, Work};
+use super::inbox::Control;
 use crate::planted;
 
-/// Work or reports that are taken in at once.
-const DRAIN_MAX: usize = 1024;
+/// Reports that are taken in at once.
+const REPORTS_MAX: usize = 1024;
 
 /// Callers that wait to be told something. More messages are taken in when fewer do: also a message
 /// that leaves no entry costs memory until it is told.
@@ -30,7 +30,6 @@ const CALLERS_MAX: usize = 8 * BATCH_ENTRIES_MAX;
 /// What has come and was not handled yet, with buffers that are used again.
 pub(super) struct Arrivals<P: Processor> {
     reports: Vec<Control<P>>,
-    work: Vec<Work<P>>,
     /// Reports in the order in which they came.
     pub(super) unhandled: VecDeque<Control<P>>,
     alarm: Option<Alarm>,
@@ -57,7 +56,6 @@ impl<P: Processor> Arrivals<P> {
     pub(super) fn new(drain: CancellationToken) -> Arrivals<P> {
         Arrivals {
             reports: Vec::new(),
-            work: Vec::new(),
             unhandled: VecDeque::new(),
             alarm: None,
             drain: Box::pin(drain.cancelled_owned()),
@@ -81,22 +79,20 @@ where
     pub(super) async fn arrive(&mut self) -> Result<(), AppendError> {
         self.set_alarm();
         let looked = poll_fn(|context| self.look_around(context)).await;
+        self.now = self.parts.clock.now();
         if let Some(position) = looked.durable {
             self.input(Input::Durable(position));
+            // Before anything that came is handled: meanwhile others may run that were told.
+            self.perform_effects();
         }
         if looked.is_drained {
             self.is_draining = true;
-            self.parts.inlets.work.close();
+            self.parts.inlets.close();
         }
         let Arrivals {
             reports, unhandled, ..
         } = &mut self.arrivals;
         unhandled.extend(reports.drain(..));
-        let mut work = std::mem::take(&mut self.arrivals.work);
-        for work in work.drain(..) {
-            self.take(work);
-        }
-        self.arrivals.work = work;
         match looked.failed {
             Some(error) => Err(error),
             None => {
@@ -151,14 +147,12 @@ where
     fn look_at_queues(&mut self, context: &mut Context<'_>, looked: &mut Looked) {
         let inlets = &mut self.parts.inlets;
         let reports = &mut self.arrivals.reports;
-        if let Poll::Ready(count) = inlets.control.poll_recv_many(context, reports, DRAIN_MAX) {
+        if let Poll::Ready(count) = inlets.control.poll_recv_many(context, reports, REPORTS_MAX) {
             looked.is_anything |= count > 0;
         }
-        if self.taken.is_empty() && self.has_room() {
-            let (work, into) = (&mut self.parts.inlets.work, &mut self.arrivals.work);
-            if let Poll::Ready(count) = work.poll_recv_many(context, into, DRAIN_MAX) {
-                looked.is_anything |= count > 0;
-            }
+        if self.has_handled_all() && self.has_room() {
+            let work = &mut self.parts.inlets.work;
+            looked.is_anything |= work.poll_take(context, &mut self.taken).is_ready();
         }
     }
 
@@ -173,7 +167,7 @@ where
 
     /// Whether there is something to handle without waiting for anything.
     fn has_work(&self) -> bool {
-        !self.taken.is_empty() && self.has_room()
+        !self.has_handled_all() && self.has_room()
     }
 
     fn set_alarm(&mut self) {

@@ -1,52 +1,73 @@
-//! The couriers of a processor: one task per channel, which makes its attempts, several at a time,
-//! and reports how they ended.
+//! The couriers of a processor: one task for each destination of a channel, which makes its attempts,
+//! several at a time, and reports how they ended.
 
-use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
+use std::collections::VecDeque;
+use std::future::{poll_fn, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
 
-use futures_util::future::FutureExt;
-use futures_util::stream::FuturesUnordered;
-use futures_util::stream::StreamExt;
-use refrain_core::Processor;
 use refrain_core::limit::WINDOW_MAX;
-use refrain_core::port::destination::{Attempted, Delivery, Failure};
+use refrain_core::port::destination::{Attempted, Delivery};
+use refrain_core::{Name, Processor, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::attempts::{Attempt, Attempts, panicked};
 use super::inbox::{Control, Ended};
 use super::outlet::Target;
+use crate::clock::Clock;
+use crate::queue::{Receiver, Sender, queue};
 
-/// An attempt for a courier to make.
-pub(super) struct Errand {
-    pub(super) channel: u16,
-    pub(super) target: Target,
-    pub(super) delivery: Delivery,
-}
-
-/// The couriers, one for each channel that has delivered. Dropping them ends their attempts where
-/// they are, which is what a crash would do: the next engine finds the deliveries in doubt.
+/// The couriers, one for each destination that something was delivered to. Dropping them ends their
+/// attempts where they are, which is what a crash would do: the next engine finds the deliveries in
+/// doubt.
 #[derive(Default)]
 pub(super) struct Couriers {
-    senders: HashMap<u16, mpsc::Sender<Errand>>,
+    /// As many as there are destinations, most often one for each channel.
+    all: Vec<Courier>,
     tasks: JoinSet<()>,
     under_way: usize,
 }
 
+struct Courier {
+    /// The channel's number in the stream.
+    channel: u16,
+    destination: Option<Name>,
+    errands: Sender<Box<Delivery>>,
+}
+
+/// What a courier needs to know besides its errands.
+pub(super) struct Route<P: Processor> {
+    pub(super) channel: u16,
+    pub(super) target: Target,
+    pub(super) control: mpsc::Sender<Control<P>>,
+    pub(super) clock: Clock,
+}
+
 impl Couriers {
-    /// Hands an attempt to its channel's courier.
+    /// Hands an attempt to the courier of its destination, who is called with `route` if need be.
     pub(super) fn send<P: Processor>(
         &mut self,
-        errand: Errand,
-        control: &mpsc::Sender<Control<P>>,
+        destination: Option<&Name>,
+        delivery: Box<Delivery>,
+        channel: u16,
+        route: impl FnOnce() -> Route<P>,
     ) {
         self.under_way += 1;
-        let tasks = &mut self.tasks;
-        let courier = self.senders.entry(errand.channel).or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(WINDOW_MAX as usize);
-            tasks.spawn(run(receiver, control.clone()));
-            sender
+        let known = self.all.iter().position(|courier| {
+            courier.channel == channel && courier.destination.as_ref() == destination
         });
-        let sent = courier.try_send(errand);
+        let place = known.unwrap_or_else(|| {
+            let (errands, receiver) = queue(WINDOW_MAX as usize);
+            self.tasks.spawn(run(receiver, route()));
+            self.all.push(Courier {
+                channel,
+                destination: destination.cloned(),
+                errands,
+            });
+            self.all.len() - 1
+        });
+        let sent = self.all[place].errands.try_send(delivery);
         assert!(sent.is_ok(), "a courier has room for the widest window");
     }
 
@@ -61,58 +82,84 @@ impl Couriers {
     }
 }
 
-/// Makes attempts until nobody sends any more, and those under way have ended.
-async fn run<P: Processor>(mut errands: mpsc::Receiver<Errand>, control: mpsc::Sender<Control<P>>) {
-    let mut under_way = FuturesUnordered::new();
-    let mut arrived = Vec::new();
-    let mut is_open = true;
-    while is_open || !under_way.is_empty() {
-        let mut ended = Vec::new();
-        tokio::select! {
-            count = errands.recv_many(&mut arrived, WINDOW_MAX as usize), if is_open => {
-                is_open = count > 0;
-                under_way.extend(arrived.drain(..).map(attempt));
-            }
-            Some(first) = under_way.next(), if !under_way.is_empty() => ended.push(first),
-        }
-        if ended.is_empty() {
-            continue;
-        }
-        // Whatever else has ended meanwhile goes along.
-        while let Some(Some(another)) = under_way.next().now_or_never() {
-            ended.push(another);
-        }
-        if control.send(Control::Ended(ended)).await.is_err() {
+/// Makes attempts for as long as somebody hears how they ended.
+async fn run<P: Processor>(mut errands: Receiver<Box<Delivery>>, route: Route<P>) {
+    let mut work = Work {
+        route: &route,
+        attempts: Attempts::new(route.clock),
+        arrived: VecDeque::new(),
+    };
+    loop {
+        let ended = poll_fn(|context| work.poll(context, &mut errands)).await;
+        if route.control.send(Control::Ended(ended)).await.is_err() {
             return;
         }
     }
 }
 
-async fn attempt(errand: Errand) -> Ended {
-    let Errand {
-        channel,
-        target,
-        delivery,
-    } = errand;
-    let (epoch, number, attempt) = (delivery.epoch, delivery.number, delivery.attempt);
-    let timeout = delivery.timeout;
-    target.recovered().await;
+struct Work<'a, P: Processor> {
+    route: &'a Route<P>,
+    attempts: Attempts<'a>,
+    /// Errands on their way; a buffer that is used again.
+    arrived: VecDeque<Box<Delivery>>,
+}
+
+impl<P: Processor> Work<'_, P> {
+    /// Begins what has arrived, and gives those that have ended, as soon as there is one.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        errands: &mut Receiver<Box<Delivery>>,
+    ) -> Poll<Vec<Ended>> {
+        let mut ended = Vec::new();
+        while errands.poll_take(context, &mut self.arrived).is_ready() {
+            let now = self.route.clock.now();
+            while let Some(delivery) = self.arrived.pop_front() {
+                let attempt = attempt(self.route, *delivery, now);
+                self.attempts.begin(attempt, &mut ended);
+            }
+        }
+        self.attempts.poll(context, &mut ended);
+        if ended.is_empty() {
+            return Poll::Pending;
+        }
+        Poll::Ready(ended)
+    }
+}
+
+/// An attempt that begins now.
+fn attempt<P: Processor>(route: &Route<P>, delivery: Delivery, now: Timestamp) -> Attempt<'_> {
+    let target = &route.target;
+    let (number, attempt) = (delivery.number, delivery.attempt);
     tracing::trace!(channel = delivery.channel, number, attempt, key = %delivery.key, "deliver");
-    let delivering =
-        AssertUnwindSafe(async { target.destination.deliver(delivery).await }).catch_unwind();
-    let attempted = match tokio::time::timeout(timeout, delivering).await {
-        Ok(Ok(attempted)) => attempted,
-        Ok(Err(_)) => Attempted::Failed(Failure {
-            error: "the destination's code panicked".to_owned(),
-            retry_after: None,
-        }),
-        Err(_) => Attempted::NotResponding,
-    };
-    Ended {
-        epoch,
-        channel,
+    let report = Ended {
+        epoch: delivery.epoch,
+        channel: route.channel,
         number,
         attempt,
-        attempted,
+        attempted: Attempted::NotResponding,
+    };
+    if target.is_recovering() {
+        return Attempt {
+            delivering: Box::pin(deliver_once_recovered(target, delivery)),
+            report,
+            deadline: None,
+        };
     }
+    let deadline = Some(now + delivery.timeout);
+    let delivering = catch_unwind(AssertUnwindSafe(|| target.destination.deliver(delivery)));
+    Attempt {
+        delivering: delivering.unwrap_or_else(|_| Box::pin(ready(panicked()))),
+        report,
+        deadline,
+    }
+}
+
+/// The time of the attempt begins to run when its target has recovered.
+async fn deliver_once_recovered(target: &Target, delivery: Delivery) -> Attempted {
+    target.recovered().await;
+    let timeout = delivery.timeout;
+    let delivering = target.destination.deliver(delivery);
+    let ended = tokio::time::timeout(timeout, delivering).await;
+    ended.unwrap_or(Attempted::NotResponding)
 }

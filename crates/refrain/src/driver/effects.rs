@@ -6,7 +6,7 @@ use refrain_core::{AskError, Effect, Input, Name, Position, Processor, Signal as
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::courier::Errand;
+use super::courier::Route;
 use super::inbox::{Control, Ended};
 use super::recalls::Recall;
 use super::{Driver, reading};
@@ -20,7 +20,7 @@ where
     pub(super) fn perform_effects(&mut self) {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
-            effects.extend(self.engine.drain_effects());
+            self.engine.exchange_effects(&mut effects);
             for effect in effects.drain(..) {
                 self.perform(effect);
             }
@@ -66,7 +66,7 @@ where
         }
     }
 
-    fn deliver(&mut self, channel: u16, destination: Option<&Name>, delivery: Delivery) {
+    fn deliver(&mut self, channel: u16, destination: Option<&Name>, delivery: Box<Delivery>) {
         if self.is_draining {
             // Not sent: the next writer finds it without an outcome and asks.
             return;
@@ -87,13 +87,14 @@ where
             });
             return;
         };
-        let errand = Errand {
-            channel,
-            target: target.clone(),
-            delivery,
-        };
+        let (control, clock) = (&self.parts.inlets.control_sender, self.parts.clock);
         self.couriers
-            .send(errand, &self.parts.inlets.control_sender);
+            .send(destination, delivery, channel, || Route {
+                channel,
+                target: target.clone(),
+                control: control.clone(),
+                clock,
+            });
     }
 
     /// An attempt ended. Those of an engine before this one are not waited for; what they bring is

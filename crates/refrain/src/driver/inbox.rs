@@ -1,15 +1,18 @@
 //! Everything that can reach a driver: what users send, in a bounded inbox and in the order sent, and
 //! what the driver's own tasks report, whose number is bounded by the windows of the channels.
 
+use std::sync::Arc;
+
 use refrain_core::port::destination::Attempted;
 use refrain_core::port::journal::{Chunk, ReadError};
 use refrain_core::{
     Actor, AskError, ChannelStatus, Command, Epoch, MessageId, Name, Position, Processor,
     StoredAnswer,
 };
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::error::QueryError;
+use crate::queue::Receiver;
 
 /// What a message came to.
 pub(crate) type Told<P> = Result<<P as Processor>::Answer, AskError<<P as Processor>::Rejection>>;
@@ -20,12 +23,16 @@ pub(crate) enum Work<P: Processor> {
         id: MessageId,
         message: P::Message,
         reply: Option<oneshot::Sender<Told<P>>>,
+        /// The room that it takes, in bytes; given back when it was handled.
+        room: u32,
     },
     Batch {
         messages: Vec<(MessageId, P::Message)>,
         reply: Option<oneshot::Sender<Vec<Told<P>>>>,
         /// The place that the messages have in the inbox; given back when they are taken from it.
         place: OwnedSemaphorePermit,
+        /// The room that all of them take, in bytes; given back when they were handled.
+        room: u32,
     },
     Look(Look<P>),
 }
@@ -79,8 +86,24 @@ pub(crate) struct Ended {
 
 /// The receiving ends of a processor's queues.
 pub(crate) struct Inlets<P: Processor> {
-    pub(crate) work: mpsc::Receiver<Work<P>>,
+    pub(crate) work: Receiver<Work<P>>,
     pub(crate) control: mpsc::Receiver<Control<P>>,
     /// For the driver's own tasks.
     pub(crate) control_sender: mpsc::Sender<Control<P>>,
+    /// The bytes that messages may still take.
+    pub(crate) room: Arc<Semaphore>,
+}
+
+impl<P: Processor> Inlets<P> {
+    /// Takes no more. Whoever waits for room is told.
+    pub(crate) fn close(&mut self) {
+        self.work.close();
+        self.room.close();
+    }
+}
+
+impl<P: Processor> Drop for Inlets<P> {
+    fn drop(&mut self) {
+        self.close();
+    }
 }

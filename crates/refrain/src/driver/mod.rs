@@ -6,6 +6,7 @@
 
 mod appender;
 mod arrivals;
+mod attempts;
 mod beginning;
 mod callers;
 mod courier;
@@ -27,7 +28,7 @@ use futures_util::FutureExt;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use refrain_core::port::journal::AppendError;
-use refrain_core::{AskError, Engine, EngineSettings, Input, Moment, Processor};
+use refrain_core::{AskError, Engine, EngineSettings, Input, Moment, Processor, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
@@ -53,7 +54,7 @@ pub(crate) use outlet::{Outlet, Target};
 use rebuild::Interruption;
 use recalls::Recalls;
 use snapshots::Snapshotting;
-use work::Taken;
+use work::TakenBatch;
 
 /// All that a driver is made of.
 pub(crate) struct Parts<P: Processor> {
@@ -79,7 +80,11 @@ struct Driver<P: Processor> {
     recalls: Recalls<P>,
     arrivals: Arrivals<P>,
     /// Taken from the inbox and not handled yet, because appends must catch up first.
-    taken: VecDeque<Taken<P>>,
+    taken: VecDeque<Work<P>>,
+    /// What is left of the batch that was taken out of `taken`.
+    batch: Option<TakenBatch<P>>,
+    /// The room of messages that were handled, in bytes, to be given back.
+    room_back: usize,
     couriers: Couriers,
     snapshots: Snapshotting,
     tasks: JoinSet<()>,
@@ -90,6 +95,8 @@ struct Driver<P: Processor> {
     /// Why the processor cannot go on, found out by a task of this driver.
     trouble: Option<String>,
     chance: SmallRng,
+    /// When the present round began: the clock is asked once for all that came together.
+    now: Timestamp,
     is_draining: bool,
     parts: Parts<P>,
 }
@@ -163,8 +170,11 @@ where
             recalls: Recalls::new(),
             arrivals: Arrivals::new(parts.drain.clone()),
             taken: VecDeque::new(),
+            batch: None,
+            room_back: 0,
             couriers: Couriers::default(),
             tasks: JoinSet::new(),
+            now: parts.clock.now(),
             chance: SmallRng::from_rng(&mut rand::rng()),
             effects: Vec::new(),
             impossible: Vec::new(),
@@ -197,6 +207,9 @@ where
         if !self.appender.is_idle() {
             // While an append is under way more messages may come: let them, so that they share one.
             tokio::task::yield_now().await;
+        } else {
+            // Messages that lead to no entry do not keep other tasks from running.
+            tokio::task::coop::consume_budget().await;
         }
         self.arrive().await.map_err(Interruption::Append)?;
         self.handle_reports();
@@ -211,7 +224,7 @@ where
     /// Whether everything in flight is finished, after a drain was asked for.
     fn is_done(&self) -> bool {
         self.is_draining
-            && self.taken.is_empty()
+            && self.has_handled_all()
             && self.parts.inlets.work.is_empty()
             && self.arrivals.are_handled()
             && self.appender.is_idle()
@@ -223,16 +236,25 @@ where
 
     fn submit(&mut self) {
         if self.appender.has_room()
-            && let Some((at, batch)) = self.engine.take_batch(self.parts.clock.now())
+            && let Some((at, batch)) = self.engine.take_batch(self.now)
         {
             self.appender.submit(at, batch);
         }
         self.snapshot_if_due();
     }
 
+    /// Submits a piece of what is being collected, so that the journal works meanwhile.
+    fn submit_piece(&mut self) {
+        if self.engine.pending().0 >= self.appender.piece()
+            && let Some((at, batch)) = self.engine.take_batch(self.now)
+        {
+            self.appender.submit(at, batch);
+        }
+    }
+
     fn moment(&mut self) -> Moment {
         Moment {
-            now: self.parts.clock.now(),
+            now: self.now,
             seed: self.chance.next_u64(),
         }
     }
@@ -257,7 +279,7 @@ impl<P: Processor> Drop for Driver<P> {
     /// Tells everybody who still waits, in whatever way the driver ended.
     fn drop(&mut self) {
         self.parts.stage.end(Ending::Dropped);
-        self.parts.inlets.work.close();
+        self.parts.inlets.close();
         let reason = self.parts.stage.reason();
         let processor = self.parts.settings.name.clone();
         let at = self.engine.durable();
@@ -275,8 +297,9 @@ impl<P: Processor> Drop for Driver<P> {
             processor: processor.clone(),
             reason: reason.clone(),
         };
-        for taken in self.taken.drain(..) {
-            for waiting in taken.waiting() {
+        // Whoever waits for what was not begun hears it when that is dropped.
+        for message in self.batch.take().into_iter().flatten() {
+            if let Some(waiting) = message.waiting {
                 self.callers.tell(waiting, Err(not_running()));
             }
         }

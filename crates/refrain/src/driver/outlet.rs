@@ -42,8 +42,12 @@ impl Outlet {
 }
 
 impl Target {
-    /// Waits until the target, if it is a processor, has recovered: only then the time of an attempt
-    /// begins to run.
+    pub(super) fn is_recovering(&self) -> bool {
+        let stage = self.stage.as_ref();
+        stage.is_some_and(|stage| *stage.borrow() == Stage::Recovering)
+    }
+
+    /// Waits until the target, if it is a processor, has recovered.
     pub(super) async fn recovered(&self) {
         if let Some(mut stage) = self.stage.clone() {
             // One that is gone takes nothing, and the attempt will say so.

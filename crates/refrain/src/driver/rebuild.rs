@@ -57,6 +57,7 @@ where
         announce_recovered(&self.parts, &begun);
         self.engine = begun.engine;
         self.parts.clock = begun.clock;
+        self.now = begun.clock.now();
         let newest = self.parts.progress.status().snapshot;
         self.snapshots.rebuilt(newest, self.engine.head());
         if let Some(spoiled) = spoiled {

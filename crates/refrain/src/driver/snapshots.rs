@@ -98,7 +98,7 @@ where
         let is_late = grown > 1
             && policy
                 .every
-                .is_some_and(|every| self.parts.clock.now().since(self.snapshots.last_at) >= every);
+                .is_some_and(|every| self.now.since(self.snapshots.last_at) >= every);
         is_long || is_late
     }
 

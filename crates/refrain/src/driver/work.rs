@@ -2,27 +2,21 @@
 
 use std::collections::VecDeque;
 
-use rand::Rng;
-use refrain_core::{Actor, Command, Input, MessageId, Moment, Name, Processor};
+use refrain_core::{Actor, Command, Input, MessageId, Name, Processor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Driver;
 use super::callers::Waiting;
-use super::inbox::{Control, Done, Ended, Look, Work};
+use super::inbox::{Control, Done, Ended, Work};
 use crate::error::QueryError;
 
-/// Work that was taken from the inbox.
-pub(super) enum Taken<P: Processor> {
-    Message(TakenMessage<P>),
-    Batch(TakenBatch<P>),
-    Look(Look<P>),
-}
-
+/// A message that was taken from the inbox.
 pub(super) struct TakenMessage<P: Processor> {
     id: MessageId,
     message: P::Message,
-    waiting: Option<Waiting<P>>,
+    pub(super) waiting: Option<Waiting<P>>,
+    room: u32,
 }
 
 /// What is left of a batch. Its messages stay where their sender put them until each is handled.
@@ -31,21 +25,7 @@ pub(super) struct TakenBatch<P: Processor> {
     group: Option<u64>,
     /// The place of the next message in the batch.
     place: usize,
-}
-
-impl<P: Processor> Taken<P> {
-    /// Those who wait for an answer.
-    pub(super) fn waiting(self) -> impl Iterator<Item = Waiting<P>> {
-        let (one, batch) = match self {
-            Taken::Message(message) => (message.waiting, None),
-            Taken::Batch(batch) => (None, Some(batch)),
-            // Dropped: whoever looked hears that nothing was seen.
-            Taken::Look(_) => (None, None),
-        };
-        let of_batch = batch.into_iter().flatten();
-        one.into_iter()
-            .chain(of_batch.filter_map(|message| message.waiting))
-    }
+    room: u32,
 }
 
 impl<P: Processor> Iterator for TakenBatch<P> {
@@ -60,6 +40,8 @@ impl<P: Processor> Iterator for TakenBatch<P> {
             id,
             message,
             waiting,
+            // That of the batch is given back with its last message.
+            room: 0,
         })
     }
 }
@@ -68,55 +50,76 @@ impl<P> Driver<P>
 where
     P: Processor + Clone + Serialize + DeserializeOwned + Sync,
 {
-    pub(super) fn take(&mut self, work: Work<P>) {
-        let taken = match work {
-            Work::Message { id, message, reply } => Taken::Message(TakenMessage {
-                id,
-                message,
-                waiting: reply.map(Waiting::One),
-            }),
-            Work::Batch {
-                messages,
-                reply,
-                place,
-            } => {
-                drop(place);
-                let count = messages.len();
-                Taken::Batch(TakenBatch {
-                    messages: messages.into_iter(),
-                    group: reply.map(|reply| self.callers.group(count, reply)),
-                    place: 0,
-                })
-            }
-            Work::Look(look) => Taken::Look(look),
-        };
-        self.taken.push_back(taken);
+    /// Whether nothing is left of what was taken from the inbox.
+    pub(super) fn has_handled_all(&self) -> bool {
+        self.taken.is_empty() && self.batch.is_none()
     }
 
     /// Handles what was taken from the inbox, as far as the next append has room.
     pub(super) fn handle_taken(&mut self) {
-        let now = self.parts.clock.now();
+        self.handle_some();
+        if self.room_back > 0 {
+            let room = std::mem::take(&mut self.room_back);
+            self.parts.inlets.room.add_permits(room);
+        }
+    }
+
+    fn handle_some(&mut self) {
         while self.has_room() && self.engine.spoiled().is_none() {
-            let message = match self.taken.front_mut() {
-                None => return,
-                Some(Taken::Batch(batch)) => batch.next(),
-                Some(Taken::Message(_) | Taken::Look(_)) => None,
+            let Some(input) = self.next_input() else {
+                return;
             };
-            let input = match message {
-                Some(message) => self.message_input(message),
-                None => match self.taken.pop_front() {
-                    Some(Taken::Message(message)) => self.message_input(message),
-                    Some(Taken::Look(look)) => {
-                        let tell = look(self.engine.state(), self.engine.head());
-                        let ticket = self.callers.looked(tell);
-                        Input::Looked { ticket }
-                    }
-                    // Used up.
-                    Some(Taken::Batch(_)) | None => continue,
-                },
-            };
-            let seed = self.chance.next_u64();
-            self.engine.step(Moment { now, seed }, input);
+            self.input(input);
+            self.submit_piece();
+        }
+    }
+
+    /// What is to be handled next; nothing when all is handled that was taken.
+    fn next_input(&mut self) -> Option<Input<P>> {
+        loop {
+            if let Some(batch) = &mut self.batch {
+                if let Some(message) = batch.next() {
+                    return Some(self.message_input(message));
+                }
+                self.room_back += batch.room as usize;
+                self.batch = None;
+            }
+            match self.taken.pop_front()? {
+                Work::Message {
+                    id,
+                    message,
+                    reply,
+                    room,
+                } => {
+                    let message = TakenMessage {
+                        id,
+                        message,
+                        waiting: reply.map(Waiting::One),
+                        room,
+                    };
+                    return Some(self.message_input(message));
+                }
+                Work::Look(look) => {
+                    let tell = look(self.engine.state(), self.engine.head());
+                    let ticket = self.callers.looked(tell);
+                    return Some(Input::Looked { ticket });
+                }
+                Work::Batch {
+                    messages,
+                    reply,
+                    place,
+                    room,
+                } => {
+                    drop(place);
+                    let count = messages.len();
+                    self.batch = Some(TakenBatch {
+                        messages: messages.into_iter(),
+                        group: reply.map(|reply| self.callers.group(count, reply)),
+                        place: 0,
+                        room,
+                    });
+                }
+            }
         }
     }
 
@@ -125,7 +128,9 @@ where
             id,
             message,
             waiting,
+            room,
         } = message;
+        self.room_back += room as usize;
         let ticket = waiting.map(|waiting| self.callers.asked(&id, waiting));
         Input::Message {
             id,
@@ -180,6 +185,7 @@ where
                 self.couriers.ended();
             }
             self.attempted(next);
+            self.submit_piece();
             if self.engine.spoiled().is_some() && !ended.is_empty() {
                 let rest = Control::Ended(ended.into());
                 return self.arrivals.unhandled.push_front(rest);

@@ -3,11 +3,14 @@
 use refrain_core::{AskError, MessageId, Processor};
 use tokio::sync::oneshot;
 
-use super::{Handle, drawn};
+use super::{Handle, drawn, kept};
 use crate::driver::{Told, Work};
 
 /// Messages that are sent together at most; more are sent as several batches, one after the other.
 pub(crate) const BATCH_MAX: usize = 1024;
+
+/// Bytes of messages that are sent together, beyond which a batch takes no further one.
+const ROOM_ENOUGH: u32 = 4 * 1024 * 1024;
 
 type Batch<P> = Vec<(MessageId, <P as Processor>::Message)>;
 
@@ -56,7 +59,7 @@ impl<P: Processor> Handle<P> {
         let mut asked = Vec::with_capacity(messages.len() / self.shared.batch_max + 1);
         while let Some(batch) = self.next_batch(&mut messages) {
             let (reply, answers) = oneshot::channel();
-            let count = batch.len();
+            let count = batch.0.len();
             if self.send_batch(batch, Some(reply)).await.is_err() {
                 break;
             }
@@ -80,29 +83,43 @@ impl<P: Processor> Handle<P> {
         Ok(told)
     }
 
+    /// As many messages as fit a batch, and the room that they take.
     fn next_batch(
         &self,
         messages: &mut impl ExactSizeIterator<Item = (MessageId, P::Message)>,
-    ) -> Option<Batch<P>> {
-        let batch: Batch<P> = messages.take(self.shared.batch_max).collect();
-        (!batch.is_empty()).then_some(batch)
+    ) -> Option<(Batch<P>, u32)> {
+        let mut batch = Batch::<P>::with_capacity(messages.len().min(self.shared.batch_max));
+        let mut room: u32 = 0;
+        while batch.len() < self.shared.batch_max && room < ROOM_ENOUGH {
+            let Some((id, message)) = messages.next() else {
+                break;
+            };
+            room = room.saturating_add(self.weigh(&message));
+            batch.push((id, message));
+        }
+        (!batch.is_empty()).then_some((batch, room.min(self.shared.room_max)))
     }
 
-    /// Waits until the whole batch has a place, and sends it.
+    /// Waits until the whole batch has its places and its room, and sends it.
     async fn send_batch(
         &self,
-        messages: Batch<P>,
+        (messages, room): (Batch<P>, u32),
         reply: Option<oneshot::Sender<Vec<Told<P>>>>,
     ) -> Result<(), AskError<P::Rejection>> {
         let count = u32::try_from(messages.len()).expect("a batch holds at most BATCH_MAX");
         let batches = self.shared.batches.clone();
-        let place = batches.acquire_many_owned(count).await;
-        let place = place.expect("places are never closed");
-        self.send(Work::Batch {
+        let places = batches.acquire_many_owned(count).await;
+        let places = places.expect("places are never closed");
+        let taken = self.take_room(room).await?;
+        let place = self.shared.work.reserve().await;
+        let place = place.map_err(|_| self.not_running())?;
+        let room = kept(taken);
+        place.send(Work::Batch {
             messages,
             reply,
-            place,
-        })
-        .await
+            place: places,
+            room,
+        });
+        Ok(())
     }
 }

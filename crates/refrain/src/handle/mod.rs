@@ -8,12 +8,14 @@ use std::sync::{Arc, Weak};
 use refrain_core::port::BoxFuture;
 use refrain_core::port::asks::Asks;
 use refrain_core::{AskError, MessageId, Name, Processor};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError, mpsc, oneshot, watch};
 
 use crate::driver::{Control, Told, Work};
 use crate::progress::{Progress, RecoveryStatus};
+use crate::queue::{SendError, Sender};
 use crate::retention::{RetainError, Retained, Retains, retain};
 use crate::stage::Stage;
+use crate::weight::weight;
 
 pub(crate) use batch::BATCH_MAX;
 
@@ -62,11 +64,15 @@ pub struct Handle<P: Processor> {
 
 pub(crate) struct Shared<P: Processor> {
     pub(crate) name: Name,
-    pub(crate) work: mpsc::Sender<Work<P>>,
+    pub(crate) work: Sender<Work<P>>,
     /// The places that messages of batches have in the inbox.
     pub(crate) batches: Arc<Semaphore>,
     /// The most messages that are sent together; never more than there are places.
     pub(crate) batch_max: usize,
+    /// The bytes that messages may still take in the inbox.
+    pub(crate) room: Arc<Semaphore>,
+    /// The bytes that they may take at most.
+    pub(crate) room_max: u32,
     pub(crate) control: mpsc::Sender<Control<P>>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) retention: Weak<dyn Retains>,
@@ -139,8 +145,7 @@ impl<P: Processor> Handle<P> {
         message: P::Message,
     ) -> Result<P::Answer, AskError<P::Rejection>> {
         let (reply, answer) = oneshot::channel();
-        let reply = Some(reply);
-        self.send(Work::Message { id, message, reply }).await?;
+        self.send_message(id, message, Some(reply)).await?;
         self.answer(answer).await
     }
 
@@ -154,8 +159,7 @@ impl<P: Processor> Handle<P> {
         message: P::Message,
     ) -> Result<P::Answer, AskError<P::Rejection>> {
         let (reply, answer) = oneshot::channel();
-        let reply = Some(reply);
-        self.try_send(Work::Message { id, message, reply })?;
+        self.try_send_message(id, message, Some(reply))?;
         self.answer(answer).await
     }
 
@@ -165,12 +169,7 @@ impl<P: Processor> Handle<P> {
     /// # Errors
     /// [`AskError::NotRunning`].
     pub async fn tell(&self, message: P::Message) -> Result<(), AskError<P::Rejection>> {
-        self.send(Work::Message {
-            id: drawn(),
-            message,
-            reply: None,
-        })
-        .await
+        self.send_message(drawn(), message, None).await
     }
 
     /// As [`Handle::tell`], but a full inbox refuses.
@@ -178,11 +177,7 @@ impl<P: Processor> Handle<P> {
     /// # Errors
     /// [`AskError::Overloaded`] before anything happened, or [`AskError::NotRunning`].
     pub fn try_tell(&self, message: P::Message) -> Result<(), AskError<P::Rejection>> {
-        self.try_send(Work::Message {
-            id: drawn(),
-            message,
-            reply: None,
-        })
+        self.try_send_message(drawn(), message, None)
     }
 
     /// Sends `message` and waits until its step is durable, without its answer.
@@ -197,21 +192,66 @@ impl<P: Processor> Handle<P> {
         self.shared.stage.clone()
     }
 
-    async fn send(&self, work: Work<P>) -> Result<(), AskError<P::Rejection>> {
-        let sent = self.shared.work.send(work).await;
-        sent.map_err(|_| self.not_running())
+    /// Waits for room and for a place, in this order and in the order of the calls, and sends.
+    async fn send_message(
+        &self,
+        id: MessageId,
+        message: P::Message,
+        reply: Option<oneshot::Sender<Told<P>>>,
+    ) -> Result<(), AskError<P::Rejection>> {
+        let taken = self.take_room(self.weigh(&message)).await?;
+        let place = self.shared.work.reserve().await;
+        let place = place.map_err(|_| self.not_running())?;
+        let room = kept(taken);
+        place.send(Work::Message {
+            id,
+            message,
+            reply,
+            room,
+        });
+        Ok(())
     }
 
-    fn try_send(&self, work: Work<P>) -> Result<(), AskError<P::Rejection>> {
-        self.shared
-            .work
-            .try_send(work)
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => AskError::Overloaded {
-                    processor: self.shared.name.clone(),
-                },
-                mpsc::error::TrySendError::Closed(_) => self.not_running(),
-            })
+    fn try_send_message(
+        &self,
+        id: MessageId,
+        message: P::Message,
+        reply: Option<oneshot::Sender<Told<P>>>,
+    ) -> Result<(), AskError<P::Rejection>> {
+        let overloaded = || AskError::Overloaded {
+            processor: self.shared.name.clone(),
+        };
+        let room = self.weigh(&message);
+        let taken = match self.shared.room.try_acquire_many(room) {
+            Ok(taken) => taken,
+            Err(TryAcquireError::NoPermits) => return Err(overloaded()),
+            Err(TryAcquireError::Closed) => return Err(self.not_running()),
+        };
+        let place = match self.shared.work.try_reserve() {
+            Ok(place) => place,
+            Err(SendError::Full) => return Err(overloaded()),
+            Err(SendError::Closed) => return Err(self.not_running()),
+        };
+        let room = kept(taken);
+        place.send(Work::Message {
+            id,
+            message,
+            reply,
+            room,
+        });
+        Ok(())
+    }
+
+    /// The room that `message` takes: never more than there is, so that one that is too large for the
+    /// inbox passes alone.
+    fn weigh(&self, message: &P::Message) -> u32 {
+        let bytes = u32::try_from(weight(message)).unwrap_or(u32::MAX);
+        bytes.clamp(1, self.shared.room_max)
+    }
+
+    async fn take_room(&self, room: u32) -> Result<SemaphorePermit<'_>, AskError<P::Rejection>> {
+        let taken = self.shared.room.acquire_many(room).await;
+        taken.map_err(|_| self.not_running())
     }
 
     /// A driver tells all whose messages it has taken in. What it has not was not handled.
@@ -236,6 +276,13 @@ impl<P: Processor> Asks<P> for Handle<P> {
     fn ask(&self, id: MessageId, message: P::Message) -> BoxFuture<'_, Told<P>> {
         Box::pin(self.try_ask_as(id, message))
     }
+}
+
+/// The room that was taken, in bytes. The driver gives it back.
+fn kept(taken: SemaphorePermit<'_>) -> u32 {
+    let room = u32::try_from(taken.num_permits()).expect("room is taken in u32");
+    taken.forget();
+    room
 }
 
 /// 128 random bits, as identity for a message that has none.

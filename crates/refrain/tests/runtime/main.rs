@@ -15,6 +15,7 @@ mod fenced;
 mod first_page;
 mod lifecycle;
 mod orders;
+mod overload;
 mod recovery;
 mod relay;
 mod retention;

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Till {
     pub(crate) total: u64,
     pub(crate) amounts: Vec<u64>,
+    /// Large messages that were handled.
+    pub(crate) bulks: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,7 +68,7 @@ impl Processor for Till {
                 self.amounts.push(*amount);
             }
             TillEvent::Bad => panic!("apply was told to"),
-            TillEvent::Nothing(_) => {}
+            TillEvent::Nothing(_) => self.bulks += 1,
         }
     }
 }

@@ -102,7 +102,7 @@ impl<P: Tested> World<P> {
                 channel,
                 destination,
                 delivery,
-            } => self.deliver(name, channel, destination, delivery),
+            } => self.deliver(name, channel, destination, *delivery),
             Effect::Load { channel, from } => {
                 let incarnation = self.nodes[name].incarnation;
                 let loaded = Happening::Loaded {
@@ -225,14 +225,14 @@ impl<P: Tested> World<P> {
             number: delivery.number,
             attempt: delivery.attempt,
         };
-        let id = MessageId::Delivered(DeliveredId {
+        let id = MessageId::Delivered(Box::new(DeliveredId {
             sender: Name::new(sender).unwrap(),
             channel: Name::new(delivery.channel).unwrap(),
             number: delivery.number,
             settled_below: delivery.settled_below,
             key: delivery.key,
             correlation: delivery.correlation,
-        });
+        }));
         let message = delivery.encoding.decode(&delivery.request).unwrap();
         let arrived = Happening::Arrived {
             to,

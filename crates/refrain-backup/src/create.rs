@@ -1,0 +1,322 @@
+//! Taking a backup: check, copy what is new, manifest last.
+
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use refrain_core::Name;
+use refrain_journal::OpenError;
+use refrain_journal::inspect::{
+    FileRole, FileSeen, Finding, FindingKind, Inspection, Inspector, MarkSeen, Severity,
+};
+
+use crate::Progress;
+use crate::digest::{StreamDigests, digest_text};
+use crate::error::BackupError;
+use crate::manifest::{BackupId, FORMAT, FileRecord, FileSort, Manifest, PIECE_BYTES, Piece};
+use crate::repository::Repository;
+use crate::streams::{self, StreamRecord};
+
+/// How often a backup starts again because files of the journal went away while it copied them.
+const TRIES_MAX: usize = 16;
+
+/// What is backed up.
+///
+/// ```
+/// use refrain_backup::{Repository, Source, create};
+/// use refrain_journal::FileJournal;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("orders-data");
+/// let journal = FileJournal::open(&path)?; // and it stays open
+/// let repository = Repository::in_memory();
+/// let source = Source::new(&path, 1_700_000_000_000_000);
+/// let created = create(&source, &repository, &refrain_backup::silent()).await?;
+/// assert_eq!(repository.backups().await?, [created.id]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Source {
+    dir: PathBuf,
+    snapshots: Option<PathBuf>,
+    taken_at: u64,
+}
+
+impl Source {
+    /// The journal in `dir`, at the time `taken_at`: microseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn new(dir: impl AsRef<Path>, taken_at: u64) -> Source {
+        Source {
+            dir: dir.as_ref().to_path_buf(),
+            snapshots: None,
+            taken_at,
+        }
+    }
+
+    /// Takes the whole snapshots in `dir` along.
+    #[must_use]
+    pub fn snapshots(mut self, dir: impl AsRef<Path>) -> Source {
+        self.snapshots = Some(dir.as_ref().to_path_buf());
+        self
+    }
+}
+
+/// A backup that was taken.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Created {
+    /// Its name.
+    pub id: BackupId,
+    /// Whether it is new: there may be one that ends at the same frame.
+    pub is_new: bool,
+    /// Bytes that were written for it; the rest was there.
+    pub bytes_written: u64,
+    /// What it is.
+    pub manifest: Manifest,
+}
+
+/// Takes a backup of `source` into `repository`, up to the durable mark as it is now. Programs may
+/// go on writing the journal meanwhile.
+///
+/// # Errors
+/// [`BackupError::Source`] when the journal is damaged; [`BackupError::Fork`] when the repository
+/// has another history of it. After an error there is no backup, only pieces that the next one
+/// finds.
+pub async fn create(
+    source: &Source,
+    repository: &Repository,
+    progress: &Progress,
+) -> Result<Created, BackupError> {
+    let mut last = None;
+    for _ in 0..TRIES_MAX {
+        match take(source, repository, progress).await {
+            Err(error) if is_gone(&error) => last = Some(error),
+            ended => return ended,
+        }
+    }
+    Err(last.expect("every try but the last one failed"))
+}
+
+/// Whether a file went away that the inspection had seen: the journal removed a segment.
+fn is_gone(error: &BackupError) -> bool {
+    matches!(error, BackupError::Journal(OpenError::Io { source, .. })
+        if source.kind() == std::io::ErrorKind::NotFound)
+}
+
+async fn take(
+    source: &Source,
+    repository: &Repository,
+    progress: &Progress,
+) -> Result<Created, BackupError> {
+    let (inspection, digests) = inspect(source, progress).await?;
+    let mark = check(&inspection, &source.dir)?;
+    let wanted = files(&inspection);
+    check_whole(&wanted, mark, &source.dir)?;
+    let mut copying = Copying {
+        repository,
+        progress,
+        done: 0,
+        of: wanted.iter().map(|(_, file)| file.used).sum(),
+        bytes_written: 0,
+    };
+    let mut records = Vec::new();
+    for (is, file) in wanted {
+        let pieces = copying.file(file).await?;
+        records.push(FileRecord {
+            is,
+            bytes: file.bytes,
+            pieces,
+        });
+    }
+    let seen = inspection.streams.iter();
+    let streams: Vec<StreamRecord> = seen
+        .map(|stream| StreamRecord::of(stream, digests.of(stream.number)))
+        .collect();
+    let mut stream_list = Vec::new();
+    for bytes in streams::encode(&streams).chunks(PIECE_BYTES) {
+        stream_list.push(copying.piece(Bytes::copy_from_slice(bytes)).await?);
+    }
+    let manifest = Manifest {
+        format: FORMAT,
+        taken_at: source.taken_at,
+        identity: format!("{:016x}", mark.identity),
+        epoch: mark.epoch,
+        first_segment: mark.first_segment,
+        end_segment: mark.end.segment,
+        end_offset: mark.end.offset,
+        end_frame: mark.end.frame,
+        end_chain: mark.end.chain,
+        entries: streams.iter().map(|stream| stream.entries).sum(),
+        entry_bytes: streams.iter().map(|stream| stream.bytes).sum(),
+        streams: streams.len() as u64,
+        stream_list,
+        files: records,
+    };
+    let bytes_written = copying.bytes_written;
+    commit(repository, manifest, bytes_written).await
+}
+
+/// Inspects on a thread that may block.
+async fn inspect(
+    source: &Source,
+    progress: &Progress,
+) -> Result<(Inspection, StreamDigests), BackupError> {
+    let mut inspector = Inspector::new(&source.dir);
+    if let Some(dir) = &source.snapshots {
+        inspector = inspector.snapshots(dir);
+    }
+    let progress = Arc::clone(progress);
+    crate::verify::digest_all(inspector, progress).await
+}
+
+/// The mark of a journal that is worth a backup. Damage that no backup carries on does not count.
+fn check(inspection: &Inspection, dir: &Path) -> Result<MarkSeen, BackupError> {
+    let is_carried = |finding: &&Finding| match finding.kind {
+        FindingKind::Index
+        | FindingKind::IndexMissing
+        | FindingKind::MarkSlot
+        | FindingKind::Snapshot => false,
+        FindingKind::Mark
+        | FindingKind::Segment
+        | FindingKind::Frame
+        | FindingKind::Record
+        | FindingKind::Stream
+        | FindingKind::Unfinished
+        | FindingKind::Tail
+        | FindingKind::Version
+        | FindingKind::Unreadable
+        | _ => finding.severity() == Severity::Damage,
+    };
+    if let Some(finding) = inspection.findings.iter().find(is_carried) {
+        let finding = finding.clone();
+        return Err(BackupError::Source { finding });
+    }
+    inspection.mark.ok_or_else(|| {
+        BackupError::Journal(OpenError::Missing {
+            dir: dir.to_path_buf(),
+        })
+    })
+}
+
+/// The files that a backup has.
+fn files(inspection: &Inspection) -> Vec<(FileSort, &FileSeen)> {
+    let is_damaged = |file: &FileSeen| {
+        let mut findings = inspection.findings.iter();
+        findings.any(|finding| finding.file == file.path)
+    };
+    let last = inspection.mark.map_or(0, |mark| mark.end.segment);
+    let of_journal = inspection.files.iter().filter_map(|file| match file.role {
+        FileRole::Log(number) => Some((FileSort::Log(number), file)),
+        // An index of the segment that is being written would be none of this backup's.
+        FileRole::Index(number) if number < last && !is_damaged(file) => {
+            Some((FileSort::Index(number), file))
+        }
+        FileRole::Mark
+        | FileRole::Lock
+        | FileRole::Index(_)
+        | FileRole::Spare(_)
+        | FileRole::Snapshot
+        | FileRole::Unfinished
+        | FileRole::Other
+        | _ => None,
+    });
+    let snapshots = inspection.snapshots.iter().filter_map(|file| {
+        let name = file.path.file_name()?.to_str()?;
+        let (stream, position) = name.strip_suffix(".snap")?.split_once('@')?;
+        let stream = Name::new(stream).ok()?;
+        let position: u64 = position.parse().ok()?;
+        let head = inspection.streams.iter().find(|one| one.name == stream)?;
+        // One that is newer than the backup would be ahead of the journal.
+        head.last.filter(|last| last.get() >= position)?;
+        let stream = stream.to_string();
+        Some((FileSort::Snapshot { stream, position }, file))
+    });
+    of_journal.chain(snapshots).collect()
+}
+
+/// Whether every segment is among `files`: one may have been removed since it was inspected.
+fn check_whole(
+    files: &[(FileSort, &FileSeen)],
+    mark: MarkSeen,
+    dir: &Path,
+) -> Result<(), BackupError> {
+    let is_log = |(is, _): &&(FileSort, &FileSeen)| matches!(is, FileSort::Log(_));
+    let there = files.iter().filter(is_log).count() as u64;
+    if there == mark.end.segment + 1 - mark.first_segment {
+        return Ok(());
+    }
+    Err(BackupError::io(dir)(std::io::ErrorKind::NotFound.into()))
+}
+
+/// Makes the backup, if there is none of its name.
+async fn commit(
+    repository: &Repository,
+    manifest: Manifest,
+    bytes_written: u64,
+) -> Result<Created, BackupError> {
+    let id = manifest.id();
+    let is_new = repository.commit(&manifest).await?;
+    if !is_new {
+        let there = repository.manifest(&id).await?;
+        if there.stream_list != manifest.stream_list {
+            let backup = id.to_string();
+            return Err(BackupError::Fork { backup });
+        }
+    }
+    Ok(Created {
+        id,
+        is_new,
+        bytes_written,
+        manifest,
+    })
+}
+
+/// Copies files piece by piece.
+struct Copying<'a> {
+    repository: &'a Repository,
+    progress: &'a Progress,
+    done: u64,
+    of: u64,
+    bytes_written: u64,
+}
+
+impl Copying<'_> {
+    async fn file(&mut self, file: &FileSeen) -> Result<Vec<Piece>, BackupError> {
+        let open = std::fs::File::open(&file.path).map_err(BackupError::io(&file.path))?;
+        let open = Arc::new(open);
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        while at < file.used {
+            let left = usize::try_from(file.used - at).unwrap_or(PIECE_BYTES);
+            let length = left.min(PIECE_BYTES);
+            let reading = Arc::clone(&open);
+            let read = tokio::task::spawn_blocking(move || {
+                let mut bytes = vec![0; length];
+                reading.read_exact_at(&mut bytes, at).map(|()| bytes)
+            });
+            let read = read.await.expect("reading does not panic");
+            let bytes = read.map_err(BackupError::io(&file.path))?;
+            pieces.push(self.piece(Bytes::from(bytes)).await?);
+            at += length as u64;
+            self.done += length as u64;
+            (self.progress)(self.done, self.of);
+        }
+        Ok(pieces)
+    }
+
+    async fn piece(&mut self, bytes: Bytes) -> Result<Piece, BackupError> {
+        let piece = Piece {
+            sha256: digest_text(&bytes),
+            bytes: bytes.len() as u64,
+        };
+        if !self.repository.has(&piece).await? {
+            self.bytes_written += piece.bytes;
+            self.repository.put(&piece, bytes).await?;
+        }
+        Ok(piece)
+    }
+}

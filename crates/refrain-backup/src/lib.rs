@@ -1,0 +1,45 @@
+//! Backups of Refrain's embedded journal: taken while it is written, checked, and put back.
+//!
+//! A [`Repository`] is a directory or an object store that only ever gains objects: pieces of files,
+//! named by their SHA-256 digests, and one manifest per backup, written last. So a backup is there
+//! whole or not at all, the next one stores only what is new, and nothing that was stored is
+//! overwritten. A manifest says which journal it is of, how far it goes, which pieces its files are
+//! made of, and, independent of any file, for each stream its positions and a digest over its
+//! entries.
+//!
+//! * [`create`] takes a backup; it refuses a damaged journal.
+//! * [`verify`] reads one back as if it were a journal, without room for it on any disk.
+//! * [`restore`] puts one back: aside, checked, and only then renamed to where it shall be.
+//!
+//! Against damage, mixing and files gone astray everything is checked by digests. Against somebody
+//! who rewrites the whole repository nothing is: its digests have no key.
+
+mod create;
+mod digest;
+mod error;
+mod manifest;
+mod piece_disk;
+mod repository;
+mod restore;
+mod streams;
+mod verify;
+
+use std::sync::Arc;
+
+pub use create::{Created, Source, create};
+pub use digest::{StreamDigest, StreamDigests};
+pub use error::BackupError;
+pub use manifest::{BackupId, FileRecord, FileSort, Manifest, Piece};
+pub use repository::Repository;
+pub use restore::{Restored, Target, restore};
+pub use streams::StreamRecord;
+pub use verify::{Verified, verify};
+
+/// Told how far long work is: bytes that are done, of so many.
+pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// Tells nobody.
+#[must_use]
+pub fn silent() -> Progress {
+    Arc::new(|_, _| {})
+}

@@ -1,0 +1,175 @@
+//! `backup` and `restore`.
+
+use std::sync::Arc;
+
+use refrain_backup::{
+    BackupId, Created, Manifest, Progress, Repository, Source, Target, create, restore, verify,
+};
+use refrain_core::Timestamp;
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::flags::{Backup, BackupCommand, BackupCreate, BackupVerify, Restore};
+use crate::progress;
+use crate::screen::{Mood, Screen};
+use crate::shown::{bytes_text, time_text};
+
+pub(crate) async fn run(flags: Backup, screen: &mut Screen) -> Result<Exit, Failure> {
+    match flags.command {
+        BackupCommand::Create(flags) => take(&flags, screen).await,
+        BackupCommand::Verify(flags) => check(&flags, screen).await,
+        BackupCommand::Ls(flags) => list(&flags.from, screen).await,
+    }
+}
+
+async fn take(flags: &BackupCreate, screen: &mut Screen) -> Result<Exit, Failure> {
+    let repository = Repository::make(&flags.to)?;
+    let mut source = Source::new(&flags.dir, clock::now_micros());
+    if let Some(dir) = &flags.snapshots {
+        source = source.snapshots(dir);
+    }
+    let created = with_bar("backing up", async |progress| {
+        create(&source, &repository, &progress).await
+    })
+    .await?;
+    let mut value = value(&created.manifest);
+    value["new"] = created.is_new.into();
+    value["bytes_written"] = created.bytes_written.into();
+    if !screen.json(&value)? {
+        screen.marked(Mood::Good, "backup", &text(&created))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn check(flags: &BackupVerify, screen: &mut Screen) -> Result<Exit, Failure> {
+    let repository = Repository::open(&flags.from)?;
+    let id = chosen(&repository, flags.backup.as_ref()).await?;
+    let verified = with_bar("checking", async |progress| {
+        verify(&repository, &id, &progress).await
+    })
+    .await?;
+    let mut value = value(&verified.manifest);
+    value["sound"] = true.into();
+    value["streams"] = verified
+        .streams
+        .iter()
+        .map(|stream| json!(stream))
+        .collect();
+    if !screen.json(&value)? {
+        let text = format!("{id}: {}", content(&verified.manifest));
+        screen.marked(Mood::Good, "sound:", &text)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(from: &str, screen: &mut Screen) -> Result<Exit, Failure> {
+    let repository = Repository::open(from)?;
+    let mut rows = Vec::new();
+    let mut values = Vec::new();
+    let mut exit = Exit::Done;
+    for id in repository.backups().await? {
+        match repository.manifest(&id).await {
+            Ok(manifest) => {
+                values.push(value(&manifest));
+                rows.push(vec![
+                    id.to_string(),
+                    time_text(Timestamp::from_micros(manifest.taken_at)),
+                    manifest.streams.to_string(),
+                    manifest.entries.to_string(),
+                    bytes_text(manifest.piece_bytes()),
+                ]);
+            }
+            Err(error) => {
+                let failure = Failure::from(error);
+                values.push(json!({ "backup": id.to_string(), "error": failure.what() }));
+                rows.push(vec![id.to_string(), failure.what().to_owned()]);
+                exit = Exit::Damaged;
+            }
+        }
+    }
+    if !screen.json(&json!({ "backups": values }))? {
+        let head = ["BACKUP", "TAKEN", "STREAMS", "ENTRIES", "BYTES"];
+        screen.table(&head, &rows, 2..5)?;
+    }
+    Ok(exit)
+}
+
+/// `restore`.
+pub(crate) async fn put_back(flags: &Restore, screen: &mut Screen) -> Result<Exit, Failure> {
+    let repository = Repository::open(&flags.from)?;
+    let id = chosen(&repository, flags.backup.as_ref()).await?;
+    let mut target = Target::new(&flags.dir);
+    if let Some(dir) = &flags.snapshots {
+        target = target.snapshots(dir);
+    }
+    let restored = with_bar("restoring", async |progress| {
+        restore(&repository, &id, &target, &progress).await
+    })
+    .await?;
+    let mut value = value(&restored.manifest);
+    value["dir"] = flags.dir.to_string_lossy().into();
+    value["snapshots"] = restored.snapshots.into();
+    if !screen.json(&value)? {
+        let dir = flags.dir.display();
+        let text = format!("{id} to {dir}: {}", content(&restored.manifest));
+        screen.marked(Mood::Good, "restored", &text)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn chosen(repository: &Repository, wanted: Option<&BackupId>) -> Result<BackupId, Failure> {
+    match wanted {
+        Some(id) => Ok(id.clone()),
+        None => Ok(repository.newest().await?),
+    }
+}
+
+/// Does `work` with a bar.
+async fn with_bar<T, E>(
+    what: &'static str,
+    work: impl AsyncFnOnce(Progress) -> Result<T, E>,
+) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    let bar = progress::bytes(what);
+    let shown = bar.clone();
+    let progress: Progress = Arc::new(move |done, of| progress::show(&shown, done, of));
+    let ended = work(progress).await;
+    bar.finish_and_clear();
+    Ok(ended?)
+}
+
+fn text(created: &Created) -> String {
+    let written = bytes_text(created.bytes_written);
+    let content = content(&created.manifest);
+    if created.is_new {
+        return format!("{}: {content}; {written} written", created.id);
+    }
+    format!("{} was there already: {content}", created.id)
+}
+
+fn content(manifest: &Manifest) -> String {
+    format!(
+        "{} entries of {} streams, {}",
+        manifest.entries,
+        manifest.streams,
+        bytes_text(manifest.piece_bytes())
+    )
+}
+
+fn value(manifest: &Manifest) -> Value {
+    json!({
+        "backup": manifest.id().to_string(),
+        "taken": time_text(Timestamp::from_micros(manifest.taken_at)),
+        "identity": manifest.identity,
+        "epoch": manifest.epoch,
+        "entries": manifest.entries,
+        "entry_bytes": manifest.entry_bytes,
+        "stream_count": manifest.streams,
+        "files": manifest.files.len(),
+        "bytes": manifest.piece_bytes(),
+    })
+}
