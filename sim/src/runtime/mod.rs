@@ -152,7 +152,7 @@ impl World {
         let machine = self.disk.clone();
         let mut place = self.place();
         let lived = executor.block_on(async {
-            let mut life = match Life::launch(&mut place, &disk) {
+            let mut life = match Life::launch(&mut place, &disk).await {
                 Ok(life) => life,
                 Err(error) => return Ok(Err(error)),
             };
@@ -189,6 +189,7 @@ impl World {
         let mut place = self.place();
         let settled = executor.block_on(async {
             let mut life = Life::launch(&mut place, &disk)
+                .await
                 .map_err(|error| Violation::new(OPENS, error.to_string()))?;
             let state = life.settle().await?;
             life.drain().await?;
@@ -205,6 +206,7 @@ impl World {
             outside: &self.outside,
             chance: &mut self.chance,
             plan: &self.plan,
+            number: self.outside.book().lives() - 1,
         }
     }
 

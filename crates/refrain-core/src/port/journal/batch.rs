@@ -72,6 +72,17 @@ impl Batch {
         self.ends.push(end);
     }
 
+    /// Takes the last entry out, into a batch of its own.
+    pub(crate) fn split_last(&mut self) -> Batch {
+        let mut last = Batch::default();
+        if self.ends.pop().is_some() {
+            let start = self.ends.last().map_or(0, |end| *end as usize);
+            last.push(&self.bytes[start..]);
+            self.bytes.truncate(start);
+        }
+        last
+    }
+
     /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
