@@ -108,7 +108,7 @@ impl<P: Processor> Drive<P> {
             self.bytes += batch.byte_len() as u64;
             if let Some(kept) = &mut self.kept {
                 let bytes = Bytes::copy_from_slice(batch.bytes());
-                kept.push(Chunk::new(at, bytes, batch.ends().to_vec()));
+                kept.push(Chunk::new(at, bytes, batch.ends().collect()));
             }
             self.moment.now = self.moment.now + std::time::Duration::from_micros(50);
             let head = self.engine.head();

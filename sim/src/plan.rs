@@ -119,6 +119,7 @@ impl Plan {
             pace: Pace {
                 switch_one_in: chance.pick(&[1, 2, 4, 16]),
                 timeout_one_in: chance.pick(&[0, 16, 64]),
+                lock_one_in: chance.pick(&[0, 0, 3]),
             },
             lives,
             flip: match (lies, chance.one_in(2)) {
@@ -139,6 +140,7 @@ impl Plan {
             pace: Pace {
                 switch_one_in: 2,
                 timeout_one_in: 0,
+                lock_one_in: 0,
             },
             lives,
             flip: None,

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use crate::marked::Marks;
 use crate::project::Project;
 use crate::tidy::source::{Function, Source};
 use crate::tidy::tree::Tree;
@@ -19,8 +20,12 @@ pub(crate) const PROMISES: &str = "docs/behaviours.md";
 /// Where the table stands.
 pub(crate) const TABLE: &str = "docs/guarantees.md";
 
-const BEGIN: &str = "<!-- written by `cargo xtask guarantees`: begin -->\n";
-const END: &str = "<!-- written by `cargo xtask guarantees`: end -->\n";
+/// Round the table of the page.
+const MARKS: Marks = Marks {
+    page: TABLE,
+    begin: "<!-- written by `cargo xtask guarantees`: begin -->\n",
+    end: "<!-- written by `cargo xtask guarantees`: end -->\n",
+};
 
 /// Where the cases of the conformance suites stand.
 const SUITES: &str = "crates/refrain-testkit/src/conformance/";
@@ -37,7 +42,7 @@ pub(crate) fn run(project: &Project) -> Result<ExitCode, String> {
         .collect::<Result<Vec<_>, _>>()?;
     let promises = promises(tree.text(PROMISES).unwrap_or_default())?;
     let page = tree.text(TABLE).unwrap_or_default();
-    let written = with_table(page, &table(&promises, &proofs(&sources)))?;
+    let written = MARKS.replace(page, &table(&promises, &proofs(&sources)))?;
     std::fs::write(project.root().join(TABLE), written)
         .map_err(|error| format!("{TABLE}: {error}"))?;
     println!("{TABLE} is up to date");
@@ -178,17 +183,7 @@ fn cell(proof: &Proof) -> String {
 
 /// The table that `page` holds, if it has the marks round it.
 pub(crate) fn table_of(page: &str) -> Option<&str> {
-    let (_, rest) = page.split_once(BEGIN)?;
-    let (table, _) = rest.split_once(END)?;
-    Some(table.trim_matches('\n'))
-}
-
-/// `page` with its table replaced.
-fn with_table(page: &str, table: &str) -> Result<String, String> {
-    let marks = || format!("{TABLE} needs two lines round its table:\n{BEGIN}{END}");
-    let (before, rest) = page.split_once(BEGIN).ok_or_else(marks)?;
-    let (_, after) = rest.split_once(END).ok_or_else(marks)?;
-    Ok(format!("{before}{BEGIN}\n{table}\n{END}{after}"))
+    MARKS.section_of(page)
 }
 
 #[cfg(test)]
@@ -239,11 +234,12 @@ mod tests {
 
     #[test]
     fn the_table_is_replaced_and_found_between_its_marks() {
-        let page = format!("Before.\n\n{BEGIN}old\n{END}\nAfter.\n");
-        let written = with_table(&page, "new\n").unwrap();
+        let Marks { begin, end, .. } = MARKS;
+        let page = format!("Before.\n\n{begin}old\n{end}\nAfter.\n");
+        let written = MARKS.replace(&page, "new\n").unwrap();
         assert_eq!(table_of(&written), Some("new"));
         assert!(written.starts_with("Before.") && written.ends_with("After.\n"));
-        assert_eq!(with_table(&written, "new\n").unwrap(), written);
-        assert!(with_table("no marks", "new").is_err());
+        assert_eq!(MARKS.replace(&written, "new\n").unwrap(), written);
+        assert!(MARKS.replace("no marks", "new").is_err());
     }
 }

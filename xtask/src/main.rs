@@ -12,11 +12,13 @@
 mod bench;
 mod clock;
 mod guarantees;
+mod marked;
 mod planted;
 mod project;
 mod reliability;
 mod test;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -32,8 +34,9 @@ usage: cargo xtask TASK [ARGUMENTS]
   guarantees         writes the table of docs/guarantees.md from the tests' doc comments
   bench [ARGUMENTS]  the benchmarks, in release mode
   planted [NAME...]  plants bugs, and fails unless each is found
-  reliability [--full --minutes N] [PART...]
-                     simulation and faults on real disks, with their figures";
+  reliability [--full --minutes N] [--record] [PART...]
+                     simulation, planted bugs, faults on real disks, with their figures
+  tools              the tools of the system that faults on real disks need";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&project),
         "guarantees" => guarantees::run(&project),
         "planted" => planted::run(&project, rest),
+        "tools" => tools::run(),
         "reliability" => reliability::run(&project, rest),
         "bench" => bench::run(&project, rest),
         "help" | "--help" | "-h" => {

@@ -10,14 +10,18 @@
 //! * [`create`] takes a backup; it refuses a damaged journal.
 //! * [`verify`] reads one back as if it were a journal, without room for it on any disk.
 //! * [`restore`] puts one back: aside, checked, and only then renamed to where it shall be.
+//! * [`copy`] makes a new journal of the streams of another one, whatever their files are.
+//! * [`mend`] proves that segments of a backup can take the place of damaged ones.
 //!
 //! Against damage, mixing and files gone astray everything is checked by digests. Against somebody
 //! who rewrites the whole repository nothing is: its digests have no key.
 
+mod copy;
 mod create;
 mod digest;
 mod error;
 mod manifest;
+mod mend;
 mod piece_disk;
 mod repository;
 mod restore;
@@ -26,10 +30,12 @@ mod verify;
 
 use std::sync::Arc;
 
+pub use copy::{Copied, copy};
 pub use create::{Created, Source, create};
 pub use digest::{StreamDigest, StreamDigests};
 pub use error::BackupError;
 pub use manifest::{BackupId, FileRecord, FileSort, Manifest, Piece};
+pub use mend::{Mend, mend};
 pub use repository::Repository;
 pub use restore::{Restored, Target, restore};
 pub use streams::StreamRecord;

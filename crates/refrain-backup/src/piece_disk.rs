@@ -70,6 +70,15 @@ impl PieceDisk {
         }))
     }
 
+    /// One file, whose failures are told to this disk.
+    pub(crate) fn file(&self, record: FileRecord) -> PieceFile {
+        PieceFile {
+            content: Content::Pieces(record),
+            disk: self.clone(),
+            last: Mutex::new(None),
+        }
+    }
+
     /// The first reason why a read failed.
     pub(crate) fn failure(&self) -> Option<BackupError> {
         let mut failure = self
@@ -135,8 +144,9 @@ impl Disk for PieceDisk {
     }
 }
 
+/// One file of a backup.
 #[derive(Debug)]
-struct PieceFile {
+pub(crate) struct PieceFile {
     content: Content,
     disk: PieceDisk,
     /// The piece that was read last, with its place among the pieces.

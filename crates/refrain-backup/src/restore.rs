@@ -116,7 +116,7 @@ pub async fn restore(
 }
 
 /// Whether a directory can become `target`: it is not there, or empty, and not a link.
-fn check_empty(target: &Path) -> Result<(), BackupError> {
+pub(crate) fn check_empty(target: &Path) -> Result<(), BackupError> {
     let refused = |detail: &str| {
         Err(BackupError::Target {
             path: target.to_path_buf(),

@@ -49,10 +49,14 @@ pub(crate) enum Command {
     Stats(Stats),
     /// Check every byte: frames, records, indexes, streams, snapshots
     Verify(Verify),
+    /// Mend what can be mended with proof, keeping the old bytes; without --apply only say what
+    Repair(Repair),
     /// Take a backup, check one, list them
     Backup(Backup),
     /// Put a backup back into a directory that is empty or not there
     Restore(Restore),
+    /// Copy all streams into a new journal, with their positions, and compare their digests
+    Copy(Copy),
 }
 
 /// Works whether or not a program has the journal open.
@@ -99,6 +103,22 @@ pub(crate) struct Verify {
     /// Directory of the journal
     pub(crate) dir: PathBuf,
     /// Directory of its snapshots, to check them as well
+    #[arg(long, value_name = "DIR")]
+    pub(crate) snapshots: Option<PathBuf>,
+}
+
+/// The old bytes of everything that is changed go into the directory `aside`.
+#[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// Directory of the journal
+    pub(crate) dir: PathBuf,
+    /// Do it; the journal must not be open
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Repository of backups to take damaged segments from
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) from: Option<String>,
+    /// Directory of its snapshots, to repair them as well
     #[arg(long, value_name = "DIR")]
     pub(crate) snapshots: Option<PathBuf>,
 }
@@ -160,6 +180,15 @@ pub(crate) struct Restore {
     /// Directory that becomes the snapshots': empty or not there. Without it none are restored
     #[arg(long, value_name = "DIR")]
     pub(crate) snapshots: Option<PathBuf>,
+}
+
+/// Works whether or not a program has the journal open, up to what is durable when it begins.
+#[derive(Debug, Args)]
+pub(crate) struct Copy {
+    /// Directory of the journal
+    pub(crate) dir: PathBuf,
+    /// Directory that becomes the new journal: empty or not there
+    pub(crate) to: PathBuf,
 }
 
 fn position(text: &str) -> Result<Position, String> {

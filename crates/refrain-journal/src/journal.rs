@@ -176,7 +176,7 @@ impl FileJournal {
     }
 }
 
-fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {
+pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {
     let path = dir.join(LOCK_FILE);
     disk.lock(&path).map_err(|error| {
         if error.kind() == io::ErrorKind::WouldBlock {

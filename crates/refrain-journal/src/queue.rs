@@ -4,6 +4,7 @@
 //! or being written. What is rejected here has left nothing behind. Whoever was taken by the writer
 //! is told by the writer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,11 @@ use crate::names::{Looked, Names, STREAMS_MAX};
 use crate::options::Settings;
 use crate::pending::{Gathered, Pending, Records, Work, entry_bytes, founded};
 use crate::planted;
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, give_way_until};
+
+/// How often a writer that has nothing to do gives way to other threads before it goes to sleep:
+/// some 15 microseconds, about as long as a lone caller takes from its answer to its next append.
+const LOOK_OUT_TURNS: u32 = 30;
 
 /// The way from callers to the writer.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     /// Rung when the writer waits and there is something to do.
     bell: Condvar,
+    /// Set while the writer looks out and there is something to do.
+    called: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -61,6 +68,8 @@ enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WriterState {
     Busy,
+    /// Does not wait yet, but looks whether it is called.
+    LooksOut,
     Waits,
 }
 
@@ -104,6 +113,7 @@ impl Queue {
                 writer: WriterState::Busy,
             }),
             bell: Condvar::new(),
+            called: AtomicBool::new(false),
         }
     }
 
@@ -292,8 +302,11 @@ impl Queue {
     fn ring(&self, mut waiting: MutexGuard<'_, Waiting>) {
         let state = std::mem::replace(&mut waiting.writer, WriterState::Busy);
         drop(waiting);
-        if state == WriterState::Waits && !planted::is("writer-not-rung") {
-            self.bell.notify_one();
+        match state {
+            WriterState::Busy => {}
+            WriterState::LooksOut => self.called.store(true, Ordering::Release),
+            WriterState::Waits if planted::is("writer-not-rung") => {}
+            WriterState::Waits => self.bell.notify_one(),
         }
     }
 
@@ -302,6 +315,7 @@ impl Queue {
     pub(crate) fn take(&self, taken: &mut Gathered, patience: Option<Duration>) -> Call {
         assert!(taken.is_empty(), "the batch before is done");
         let mut waiting = self.lock();
+        let mut has_looked = false;
         loop {
             if let Some(segment) = waiting.retire.take() {
                 waiting.writer = WriterState::Busy;
@@ -315,6 +329,14 @@ impl Queue {
             match waiting.status {
                 Status::Closed | Status::Stopped(_) => return Call::End,
                 Status::Open | Status::Full => {}
+            }
+            if !has_looked {
+                has_looked = true;
+                waiting.writer = WriterState::LooksOut;
+                drop(waiting);
+                self.look_out();
+                waiting = self.lock();
+                continue;
             }
             waiting.writer = WriterState::Waits;
             let Some(patience) = patience else {
@@ -333,6 +355,14 @@ impl Queue {
                 return Call::Idle;
             }
         }
+    }
+
+    /// Waits a moment for a call without going to sleep: waking a thread that sleeps costs the caller
+    /// a system call and the writer the time to wake up. A call that comes too late to be seen here
+    /// only ends the next look-out early.
+    fn look_out(&self) {
+        give_way_until(LOOK_OUT_TURNS, || self.called.load(Ordering::Acquire));
+        self.called.store(false, Ordering::Relaxed);
     }
 
     /// Asks the writer to let go of the segments below `segment`.

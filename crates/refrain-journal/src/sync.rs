@@ -23,3 +23,18 @@ pub(crate) fn spawn(
 pub(crate) fn join(thread: std::thread::JoinHandle<()>) -> std::thread::Result<()> {
     thread.join()
 }
+
+/// Lets other threads run until `is_so`, `turns` times at most. Under a simulation not at all: there,
+/// other threads run only where this one waits.
+#[cfg(not(feature = "simulation"))]
+pub(crate) fn give_way_until(turns: u32, is_so: impl Fn() -> bool) {
+    for _ in 0..turns {
+        if is_so() {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(feature = "simulation")]
+pub(crate) fn give_way_until(_turns: u32, _is_so: impl Fn() -> bool) {}

@@ -129,14 +129,12 @@ where
             return Err(BuildError::RetentionWithoutSnapshots { processor: name });
         }
         let channels = check_channels::<P>(&name, &leads)?;
-        let (work_sender, work) = queue(inbox_max);
+        let (work_sender, work) = queue(inbox_max, inbox_bytes_max);
         let (control_sender, control) = mpsc::channel(CONTROL_MAX);
-        let room = Arc::new(Semaphore::new(inbox_bytes_max as usize));
         let inlets = Inlets {
             work,
             control,
             control_sender: control_sender.clone(),
-            room: room.clone(),
         };
         let (stage_teller, stage) = StageTeller::new();
         let progress = Arc::new(Progress::new(name.clone(), &around.signals));
@@ -148,7 +146,6 @@ where
             work: work_sender,
             batches: Arc::new(Semaphore::new(inbox_max)),
             batch_max: inbox_max.min(BATCH_MAX),
-            room,
             room_max: inbox_bytes_max,
             control: control_sender,
             progress: progress.clone(),

@@ -1,23 +1,29 @@
 //! A bounded queue from many senders to one receiver, which takes all that waits at once.
 //!
-//! Made for many small messages: sending costs a place and a short lock, receiving swaps two
-//! buffers, and the receiver is woken once for all that came since it looked. What is sent arrives
-//! in the order sent.
+//! Made for many small messages: sending takes one short lock, receiving swaps two buffers, and the
+//! receiver is woken once for all that came since it looked. What is sent arrives in the order sent.
+//!
+//! It is bounded by places and by room. A place is free again when its message is taken; room is what
+//! a message weighs, and free when the receiver gives it back.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
-
-/// A queue of at most `places_max` messages, and as many again that the receiver has taken.
-pub(crate) fn queue<T>(places_max: usize) -> (Sender<T>, Receiver<T>) {
+/// A queue with so many places, and so much room.
+pub(crate) fn queue<T>(places_max: usize, room_max: u32) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
-        places: Semaphore::new(places_max),
+        places_max,
+        room_max,
+        turn: tokio::sync::Mutex::new(()),
         waiting: Mutex::new(Waiting {
             messages: VecDeque::new(),
+            room_taken: 0,
             receiver: None,
-            is_gone: false,
+            in_line: 0,
+            first: None,
+            status: Status::Open,
         }),
     });
     (Sender(shared.clone()), Receiver(shared))
@@ -27,86 +33,81 @@ pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
 pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
-/// A place in a queue that is kept for a message.
-pub(crate) struct Place<'a, T> {
-    shared: &'a Shared<T>,
-    permit: SemaphorePermit<'a>,
-}
-
 /// Why a message was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SendError {
-    /// Every place is taken.
+    /// It does not fit now.
     Full,
     /// The receiver takes no more.
     Closed,
 }
 
 struct Shared<T> {
-    places: Semaphore,
+    places_max: usize,
+    room_max: u32,
+    /// Held by the sender whose turn it is, of those that wait because the queue was full.
+    turn: tokio::sync::Mutex<()>,
     waiting: Mutex<Waiting<T>>,
 }
 
 struct Waiting<T> {
     messages: VecDeque<T>,
+    /// The room of messages that were sent and not given back.
+    room_taken: u64,
     /// The receiver, while it waits for a message.
     receiver: Option<Waker>,
-    is_gone: bool,
+    /// Senders that wait. Nobody passes them.
+    in_line: usize,
+    /// The sender whose turn it is, while its message does not fit.
+    first: Option<Waker>,
+    status: Status,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Open,
+    Closed,
 }
 
 impl<T> Sender<T> {
-    /// A place for a message, once there is one. Senders get places in the order in which they asked.
+    /// Sends `message`, which takes `room`, as soon as it fits and those that waited before are sent.
+    /// It is sent or, when this future is dropped, not.
     ///
     /// # Errors
     /// [`SendError::Closed`]
-    pub(crate) async fn reserve(&self) -> Result<Place<'_, T>, SendError> {
-        let permit = self.0.places.acquire().await;
-        let permit = permit.map_err(|_| SendError::Closed)?;
-        Ok(Place {
-            shared: &self.0,
-            permit,
-        })
+    pub(crate) async fn send(&self, room: u32, message: T) -> Result<(), SendError> {
+        let mut message = Some(message);
+        match self.0.try_push(room, &mut message) {
+            Err(SendError::Full) => {}
+            sent => return sent,
+        }
+        let _in_line = InLine::enter(&self.0);
+        let _turn = self.0.turn.lock().await;
+        poll_fn(|context| self.0.poll_push(context, room, &mut message)).await
     }
 
-    /// A place for a message, if there is one.
+    /// Sends `message` if it fits now and nobody waits.
     ///
     /// # Errors
     /// [`SendError`]
-    pub(crate) fn try_reserve(&self) -> Result<Place<'_, T>, SendError> {
-        let permit = self.0.places.try_acquire().map_err(|error| match error {
-            TryAcquireError::NoPermits => SendError::Full,
-            TryAcquireError::Closed => SendError::Closed,
-        })?;
-        Ok(Place {
-            shared: &self.0,
-            permit,
-        })
-    }
-
-    /// Sends `message` once there is a place for it. It is sent or, when this future is dropped, not.
-    ///
-    /// # Errors
-    /// [`SendError::Closed`]
-    pub(crate) async fn send(&self, message: T) -> Result<(), SendError> {
-        self.reserve().await?.send(message);
-        Ok(())
-    }
-
-    /// Sends `message` if there is a place for it.
-    ///
-    /// # Errors
-    /// [`SendError`]
-    pub(crate) fn try_send(&self, message: T) -> Result<(), SendError> {
-        self.try_reserve()?.send(message);
-        Ok(())
+    pub(crate) fn try_send(&self, room: u32, message: T) -> Result<(), SendError> {
+        self.0.try_push(room, &mut Some(message))
     }
 }
 
-impl<T> Place<'_, T> {
-    /// Sends `message`. It is dropped when the receiver has taken its last.
-    pub(crate) fn send(self, message: T) {
-        self.permit.forget();
-        self.shared.push(message);
+/// A sender that waits, until it has sent or gives up.
+struct InLine<'a, T>(&'a Shared<T>);
+
+impl<T> InLine<'_, T> {
+    fn enter(shared: &Shared<T>) -> InLine<'_, T> {
+        shared.lock().in_line += 1;
+        InLine(shared)
+    }
+}
+
+impl<T> Drop for InLine<'_, T> {
+    fn drop(&mut self) {
+        self.0.lock().in_line -= 1;
     }
 }
 
@@ -127,9 +128,19 @@ impl<T> Receiver<T> {
         }
         std::mem::swap(&mut waiting.messages, into);
         waiting.receiver = None;
-        drop(waiting);
-        self.0.places.add_permits(into.len());
+        call_first(waiting);
         Poll::Ready(())
+    }
+
+    /// Gives back the room of messages that were taken.
+    pub(crate) fn give_back(&mut self, room: u64) {
+        let mut waiting = self.0.lock();
+        assert!(
+            room <= waiting.room_taken,
+            "room is given back once at most"
+        );
+        waiting.room_taken -= room;
+        call_first(waiting);
     }
 
     /// Whether nothing waits to be taken.
@@ -137,10 +148,11 @@ impl<T> Receiver<T> {
         self.0.lock().messages.is_empty()
     }
 
-    /// Lets nobody else have a place. What was sent, and is sent to a place that is kept, can still be
-    /// taken.
+    /// Lets nobody send any more. What was sent can still be taken.
     pub(crate) fn close(&mut self) {
-        self.0.places.close();
+        let mut waiting = self.0.lock();
+        waiting.status = Status::Closed;
+        call_first(waiting);
     }
 }
 
@@ -148,28 +160,68 @@ impl<T> Drop for Receiver<T> {
     /// What was sent and not taken is dropped, so that its senders hear of it.
     fn drop(&mut self) {
         self.close();
-        let mut waiting = self.0.lock();
-        waiting.is_gone = true;
-        let left = std::mem::take(&mut waiting.messages);
-        drop(waiting);
+        let left = std::mem::take(&mut self.0.lock().messages);
         drop(left);
     }
 }
 
+/// Has the sender whose turn it is look again, after letting go of the lock it needs.
+fn call_first<T>(mut waiting: MutexGuard<'_, Waiting<T>>) {
+    let first = waiting.first.take();
+    drop(waiting);
+    if let Some(first) = first {
+        first.wake();
+    }
+}
+
 impl<T> Shared<T> {
-    /// Adds a message that has a place.
-    fn push(&self, message: T) {
-        let mut waiting = self.lock();
-        if waiting.is_gone {
-            drop(waiting);
-            return drop(message);
+    /// Sends the message if it fits now and nobody waits; else it stays where it is.
+    fn try_push(&self, room: u32, message: &mut Option<T>) -> Result<(), SendError> {
+        let waiting = self.lock();
+        match waiting.in_line {
+            0 => self.push(waiting, room, message),
+            _ if waiting.status == Status::Closed => Err(SendError::Closed),
+            _ => Err(SendError::Full),
         }
-        waiting.messages.push_back(message);
+    }
+
+    /// As [`Shared::try_push`], for the sender whose turn it is; it is woken when it should try again.
+    fn poll_push(
+        &self,
+        context: &mut Context<'_>,
+        room: u32,
+        message: &mut Option<T>,
+    ) -> Poll<Result<(), SendError>> {
+        let mut waiting = self.lock();
+        // Set before the attempt, for the lock is gone after it.
+        waiting.first = Some(context.waker().clone());
+        match self.push(waiting, room, message) {
+            Err(SendError::Full) => Poll::Pending,
+            sent => Poll::Ready(sent),
+        }
+    }
+
+    fn push(
+        &self,
+        mut waiting: MutexGuard<'_, Waiting<T>>,
+        room: u32,
+        message: &mut Option<T>,
+    ) -> Result<(), SendError> {
+        if waiting.status == Status::Closed {
+            return Err(SendError::Closed);
+        }
+        let room_taken = waiting.room_taken + u64::from(room);
+        if waiting.messages.len() >= self.places_max || room_taken > u64::from(self.room_max) {
+            return Err(SendError::Full);
+        }
+        waiting.room_taken = room_taken;
+        waiting.messages.extend(message.take());
         let receiver = waiting.receiver.take();
         drop(waiting);
         if let Some(receiver) = receiver {
             receiver.wake();
         }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
@@ -194,43 +246,43 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_sent_is_taken_together_and_in_the_order_sent() {
-        let (sender, mut receiver) = queue(3);
+        let (sender, mut receiver) = queue(3, 9);
         for number in 1..=3 {
-            sender.send(number).await.unwrap();
+            sender.send(0, number).await.unwrap();
         }
-        assert_eq!(sender.try_send(4), Err(SendError::Full));
+        assert_eq!(sender.try_send(0, 4), Err(SendError::Full));
         assert_eq!(taken(&mut receiver).await, [1, 2, 3]);
-        assert_eq!(sender.try_send(4), Ok(()));
+        assert_eq!(sender.try_send(0, 4), Ok(()));
         assert_eq!(taken(&mut receiver).await, [4]);
     }
 
     #[tokio::test]
     async fn receiver_that_waits_is_woken_by_the_first_message() {
-        let (sender, mut receiver) = queue(3);
+        let (sender, mut receiver) = queue(3, 9);
         let mut taking = pin!(taken(&mut receiver));
         assert_eq!((&mut taking).now_or_never(), None);
         let (got, ()) = tokio::join!(taking, async {
-            sender.send("first").await.unwrap();
+            sender.send(0, "first").await.unwrap();
         });
         assert_eq!(got, ["first"]);
     }
 
     #[tokio::test]
     async fn sender_that_gives_up_while_the_queue_is_full_has_sent_nothing() {
-        let (sender, mut receiver) = queue(1);
-        sender.send(1).await.unwrap();
-        assert_eq!(sender.send(2).now_or_never(), None);
+        let (sender, mut receiver) = queue(1, 9);
+        sender.send(0, 1).await.unwrap();
+        assert_eq!(sender.send(0, 2).now_or_never(), None);
         assert_eq!(taken(&mut receiver).await, [1]);
-        sender.send(3).await.unwrap();
+        sender.send(0, 3).await.unwrap();
         assert_eq!(taken(&mut receiver).await, [3]);
     }
 
     #[tokio::test]
     async fn senders_that_wait_for_a_place_get_it_in_their_order() {
-        let (sender, mut receiver) = queue(1);
-        sender.send(1).await.unwrap();
-        let mut second = pin!(sender.send(2));
-        let mut third = pin!(sender.send(3));
+        let (sender, mut receiver) = queue(1, 9);
+        sender.send(0, 1).await.unwrap();
+        let mut second = pin!(sender.send(0, 2));
+        let mut third = pin!(sender.send(0, 3));
         assert_eq!((&mut second).now_or_never(), None);
         assert_eq!((&mut third).now_or_never(), None);
         assert_eq!(taken(&mut receiver).await, [1]);
@@ -242,23 +294,57 @@ mod tests {
 
     #[tokio::test]
     async fn closed_queue_takes_nothing_and_gives_what_it_has() {
-        let (sender, mut receiver) = queue(1);
-        sender.send(1).await.unwrap();
-        let mut waits = pin!(sender.send(2));
+        let (sender, mut receiver) = queue(1, 9);
+        sender.send(0, 1).await.unwrap();
+        let mut waits = pin!(sender.send(0, 2));
         assert_eq!((&mut waits).now_or_never(), None);
         receiver.close();
         assert_eq!(waits.await, Err(SendError::Closed));
-        assert_eq!(sender.try_send(3), Err(SendError::Closed));
+        assert_eq!(sender.try_send(0, 3), Err(SendError::Closed));
         assert_eq!(taken(&mut receiver).await, [1]);
         assert!(receiver.is_empty());
     }
 
     #[tokio::test]
     async fn message_that_nobody_took_is_dropped_with_the_receiver() {
-        let (sender, receiver) = queue(1);
+        let (sender, receiver) = queue(1, 9);
         let (told, hears) = tokio::sync::oneshot::channel::<()>();
-        assert!(sender.send(told).await.is_ok());
+        assert!(sender.send(0, told).await.is_ok());
         drop(receiver);
         assert!(hears.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn message_without_room_waits_until_room_is_given_back() {
+        let (sender, mut receiver) = queue(9, 10);
+        sender.send(6, 1).await.unwrap();
+        assert_eq!(sender.try_send(5, 2), Err(SendError::Full));
+        assert_eq!(sender.try_send(4, 2), Ok(()));
+        let mut large = pin!(sender.send(10, 3));
+        assert_eq!((&mut large).now_or_never(), None);
+        assert_eq!(taken(&mut receiver).await, [1, 2]);
+        assert_eq!((&mut large).now_or_never(), None);
+        receiver.give_back(6);
+        assert_eq!(sender.try_send(0, 4), Err(SendError::Full), "nobody passes");
+        receiver.give_back(4);
+        assert_eq!(large.await, Ok(()));
+        assert_eq!(taken(&mut receiver).await, [3]);
+    }
+
+    #[tokio::test]
+    async fn sender_in_line_that_gives_up_lets_those_behind_it_pass() {
+        let (sender, mut receiver) = queue(9, 10);
+        sender.send(10, 1).await.unwrap();
+        let mut first = Box::pin(sender.send(10, 2));
+        let mut second = pin!(sender.send(1, 3));
+        assert_eq!((&mut first).now_or_never(), None);
+        assert_eq!((&mut second).now_or_never(), None);
+        assert_eq!(taken(&mut receiver).await, [1]);
+        receiver.give_back(9);
+        assert_eq!((&mut first).now_or_never(), None);
+        drop(first);
+        assert_eq!(second.await, Ok(()));
+        assert_eq!(sender.try_send(8, 4), Ok(()));
+        assert_eq!(taken(&mut receiver).await, [3, 4]);
     }
 }

@@ -434,6 +434,11 @@ pub const BUGS: &[Bug] = &[
         Site::Runtime,
         "a snapshot of another history is used",
     ),
+    code(
+        "waker-left-unseen",
+        Site::Journal,
+        "whether an append is durable is not asked again once its waker is to be left",
+    ),
 ];
 
 #[cfg(test)]

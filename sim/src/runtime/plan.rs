@@ -73,6 +73,7 @@ impl Plan {
             pace: Pace {
                 switch_one_in: chance.pick(&[1, 2, 4]),
                 timeout_one_in: chance.pick(&[0, 16, 64]),
+                lock_one_in: chance.pick(&[0, 0, 3]),
             },
             segment_bytes: SEGMENT_BYTES,
             snapshot_every: chance.pick(&[None, Some(1), Some(3), Some(8)]),

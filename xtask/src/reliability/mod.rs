@@ -2,14 +2,18 @@
 //!
 //! Each part runs a program of its own in release mode and reports as a [`Part`]. Without `--full`
 //! each does its per-commit share, about six minutes on two cores in all; with `--full --minutes N`
-//! they share N minutes. `--record` writes the figures to `docs/reliability.json`.
+//! they share N minutes. `--record` writes the figures to `docs/reliability.json` and sums them up in
+//! `docs/guarantees.md`.
 
+mod faults;
 pub(crate) mod part;
+pub(crate) mod record;
 mod sim;
 mod table;
 
 use std::process::ExitCode;
 
+use crate::planted;
 use crate::project::Project;
 use part::Part;
 
@@ -32,10 +36,14 @@ struct Runner {
 }
 
 /// All parts, the quick ones first.
-const PARTS: [Runner; 2] = [
+const PARTS: [Runner; 3] = [
+    Runner {
+        name: "faults",
+        run: faults::run,
+    },
     Runner {
         name: "planted",
-        run: |project, _| crate::planted::report(project, &[]),
+        run: |project, _| planted::report(project, &[]),
     },
     Runner {
         name: "sim",
@@ -48,7 +56,32 @@ const PARTS: [Runner; 2] = [
 /// # Errors
 /// When the arguments cannot be understood, or a report cannot be read.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<ExitCode, String> {
-    let asked = Asked::read(arguments)?;
+    let done = carry_out(project, &Asked::read(arguments)?)?;
+    Ok(if done.complaints.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// Why it failed, if it did.
+    pub(crate) complaints: Vec<String>,
+    /// What could not run here, and why.
+    pub(crate) not_run: Vec<String>,
+}
+
+/// Runs what every commit must pass.
+///
+/// # Errors
+/// When a report cannot be removed.
+pub(crate) fn check(project: &Project) -> Result<Done, String> {
+    carry_out(project, &Asked::read(&[])?)
+}
+
+fn carry_out(project: &Project, asked: &Asked) -> Result<Done, String> {
     let mut parts = Vec::new();
     let mut complaints = Vec::new();
     for runner in asked.runners() {
@@ -72,10 +105,14 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<ExitCode, S
     for complaint in &complaints {
         println!("FAILED {complaint}");
     }
-    Ok(if complaints.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    if asked.is_recorded && complaints.is_empty() {
+        record::write(project, asked.share, &parts)?;
+    }
+    let not_run = parts.iter().flat_map(|part| &part.not_run);
+    let not_run = not_run.map(|missing| format!("{} ({})", missing.name, missing.reason));
+    Ok(Done {
+        not_run: not_run.collect(),
+        complaints,
     })
 }
 
@@ -83,18 +120,21 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<ExitCode, S
 #[derive(Debug, PartialEq, Eq)]
 struct Asked {
     share: Share,
+    is_recorded: bool,
     names: Vec<String>,
 }
 
 impl Asked {
     fn read(arguments: &[String]) -> Result<Asked, String> {
         let mut is_full = false;
+        let mut is_recorded = false;
         let mut minutes = None;
         let mut names = Vec::new();
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             match argument.as_str() {
                 "--full" => is_full = true,
+                "--record" => is_recorded = true,
                 "--minutes" => {
                     let number = rest.next().and_then(|text| text.parse().ok());
                     minutes = Some(number.ok_or("--minutes needs a whole number")?);
@@ -118,7 +158,11 @@ impl Asked {
                 return Err("--full and --minutes N belong together".to_owned());
             }
         };
-        Ok(Asked { share, names })
+        Ok(Asked {
+            share,
+            is_recorded,
+            names,
+        })
     }
 
     fn runners(&self) -> impl Iterator<Item = &'static Runner> {

@@ -70,6 +70,13 @@ pub(crate) struct NotRun {
     pub(crate) is_excused: bool,
 }
 
+impl Control {
+    /// Whether it went wrong as often as it must.
+    pub(crate) fn is_red(&self) -> bool {
+        self.red >= self.red_min.max(1)
+    }
+}
+
 impl Part {
     /// Writes it where `cargo xtask reliability` looks for it.
     ///
@@ -123,7 +130,7 @@ impl Part {
             }
         }
         for control in &self.controls {
-            if control.red < control.red_min.max(1) {
+            if !control.is_red() {
                 complaints.push(format!(
                     "the control {} went red in {} of {} runs, and {} must",
                     control.name,

@@ -34,6 +34,51 @@ pub(super) fn plain(parts: &[Part]) -> String {
     text
 }
 
+/// The table for a page.
+pub(super) fn markdown(title: &str, parts: &[Part]) -> String {
+    let mut text = format!("**{title}**\n\n| Part | What | Runs | Broken |\n|---|---|---|---|\n");
+    for part in parts {
+        for trial in &part.trials {
+            let Trial { name, runs, .. } = trial;
+            let verdict = verdict(trial);
+            let _ = writeln!(
+                text,
+                "| {} | {name} | {} | {verdict} |",
+                part.part,
+                grouped(*runs)
+            );
+        }
+        for NotRun { name, reason, .. } in &part.not_run {
+            let _ = writeln!(text, "| {} | {name} | not run | {reason} |", part.part);
+        }
+    }
+    text.push_str("\nControls, which must go red:\n\n");
+    for part in parts.iter().filter(|part| !part.controls.is_empty()) {
+        let red = part
+            .controls
+            .iter()
+            .filter(|control| control.is_red())
+            .count();
+        let all = part.controls.len();
+        let _ = writeln!(text, "- {}: {red} of {all}", part.part);
+    }
+    text.push('\n');
+    text
+}
+
+/// A number with its thousands apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// What the runs of a trial say of the rate of violations.
 fn verdict(trial: &Trial) -> String {
     match trial.violations {
@@ -66,5 +111,13 @@ mod tests {
         assert_eq!(at_most(100_000), "at most 30 in a million with 95 %");
         assert_eq!(at_most(7), "at most 43 in 100 with 95 %");
         assert_eq!(at_most(0), "nothing was tried");
+    }
+
+    #[test]
+    fn thousands_are_apart() {
+        assert_eq!(
+            [7, 100, 1_000, 1_234_567].map(grouped),
+            ["7", "100", "1,000", "1,234,567"]
+        );
     }
 }

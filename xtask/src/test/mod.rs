@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use crate::clock::Stopwatch;
 use crate::project::Project;
-use step::{Step, Work};
+use step::{Passed, Step, Work};
 use tally::Tally;
 
 /// Runs all steps, or those that `wanted` names.
@@ -41,8 +41,12 @@ pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<ExitCode, Stri
         let done = step.run(project);
         let seconds = started.elapsed().as_secs_f64();
         match done {
-            Ok(tally) => {
+            Ok(Passed {
+                tally,
+                not_run: missing,
+            }) => {
                 total.add(tally);
+                not_run.extend(missing);
                 println!("{}: ok, {tally}, {seconds:.1} s", step.name);
             }
             Err(failure) => {
@@ -99,7 +103,15 @@ mod tests {
         assert_eq!(
             names(&[]).unwrap(),
             [
-                "format", "clippy", "tidy", "tests", "doctests", "docs", "deny", "drill"
+                "format",
+                "clippy",
+                "tidy",
+                "tests",
+                "doctests",
+                "docs",
+                "deny",
+                "drill",
+                "reliability"
             ]
         );
         assert_eq!(names(&["docs", "format"]).unwrap(), ["format", "docs"]);

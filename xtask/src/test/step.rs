@@ -6,6 +6,7 @@ use std::process::{Child, ExitStatus, Stdio};
 
 use super::tally::{self, Tally};
 use crate::project::Project;
+use crate::reliability;
 use crate::tidy;
 
 /// One step.
@@ -22,6 +23,8 @@ pub(super) struct Step {
 pub(super) enum Work {
     /// The rules of `cargo xtask tidy`, in this process.
     Tidy,
+    /// The per-commit share of `cargo xtask reliability`, in this process.
+    Reliability,
     /// A call of cargo.
     Cargo(Call),
     /// Nothing, because a tool that cannot be expected everywhere is missing.
@@ -51,6 +54,24 @@ enum Judge {
     /// The object that the drill writes to the standard output: an exit code alone would also be 0
     /// for a program that did nothing.
     Drill,
+}
+
+/// What a step that went well counted, and what it could not do here.
+#[derive(Debug)]
+pub(super) struct Passed {
+    /// What it counted.
+    pub(super) tally: Tally,
+    /// What did not run, and why.
+    pub(super) not_run: Vec<String>,
+}
+
+impl From<Tally> for Passed {
+    fn from(tally: Tally) -> Passed {
+        Passed {
+            tally,
+            not_run: Vec::new(),
+        }
+    }
 }
 
 /// Why a step failed, and what it counted until then.
@@ -126,6 +147,7 @@ pub(super) fn all(project: &Project) -> Vec<Step> {
                 Judge::Drill,
             ),
         ),
+        step("reliability", Work::Reliability),
     ]
 }
 
@@ -146,6 +168,7 @@ impl Step {
     pub(super) fn repeat(&self) -> String {
         match &self.work {
             Work::Tidy => "cargo xtask tidy".to_owned(),
+            Work::Reliability => "cargo xtask reliability".to_owned(),
             Work::Missing { tool } => format!("cargo install {tool} --locked"),
             Work::Cargo(call) => match call.environment {
                 Some((name, value)) => format!("{name}=\"{value}\" cargo {}", call.arguments),
@@ -155,15 +178,25 @@ impl Step {
     }
 
     /// Does the work, with its output shown as it comes.
-    pub(super) fn run(&self, project: &Project) -> Result<Tally, Failure> {
+    pub(super) fn run(&self, project: &Project) -> Result<Passed, Failure> {
+        let failed = |reason: String| Failure::new(Tally::default(), reason);
         match &self.work {
-            Work::Tidy => match tidy::check(project) {
-                Ok(true) => Ok(Tally::ONE),
-                Ok(false) => Err(Failure::new(Tally::default(), "the tree is not tidy")),
-                Err(reason) => Err(Failure::new(Tally::default(), reason)),
+            Work::Tidy => match tidy::check(project).map_err(failed)? {
+                true => Ok(Tally::ONE.into()),
+                false => Err(failed("the tree is not tidy".to_owned())),
             },
-            Work::Cargo(call) => call.run(project),
-            Work::Missing { .. } => Ok(Tally::default()),
+            Work::Reliability => {
+                let done = reliability::check(project).map_err(failed)?;
+                if !done.complaints.is_empty() {
+                    return Err(failed(done.complaints.join("; ")));
+                }
+                Ok(Passed {
+                    tally: Tally::ONE,
+                    not_run: done.not_run,
+                })
+            }
+            Work::Cargo(call) => Ok(call.run(project)?.into()),
+            Work::Missing { .. } => Ok(Tally::default().into()),
         }
     }
 }

@@ -21,7 +21,7 @@ enum Uses {
     Anything,
 }
 
-const FLOORS: [Floor; 11] = [
+const FLOORS: &[Floor] = &[
     floor("refrain-core", &[]),
     floor("refrain-journal", &["refrain-core"]),
     floor("refrain-http", &["refrain-core"]),
@@ -34,6 +34,7 @@ const FLOORS: [Floor; 11] = [
     ),
     floor("orders", &["refrain", "refrain-http"]),
     tool("bench"),
+    tool("faults"),
     tool("sim"),
     tool("xtask"),
 ];

@@ -12,6 +12,7 @@ mod link;
 mod planted;
 mod port;
 mod promise;
+mod reliability;
 pub(crate) mod source;
 mod token;
 pub(crate) mod tree;
@@ -81,6 +82,7 @@ fn judge(tree: &Tree) -> Vec<Finding> {
     findings.extend(promise::check(tree, &sources));
     findings.extend(port::check(tree, &sources));
     findings.extend(planted::check(tree));
+    findings.extend(reliability::check(tree));
     findings
 }
 

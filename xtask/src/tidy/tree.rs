@@ -6,7 +6,7 @@ use std::path::Path;
 const SKIPPED: [&str; 2] = ["target", ".git"];
 
 /// Endings of the files that rules read.
-const READ: [&str; 5] = [".rs", ".md", ".toml", ".sh", "/run"];
+const READ: [&str; 6] = [".rs", ".md", ".toml", ".sh", "/run", "/reliability.json"];
 
 /// All files of the project that rules read, in the order of their paths.
 #[derive(Debug, Default)]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use refrain_backup::{
-    BackupId, Created, Manifest, Progress, Repository, Source, Target, create, restore, verify,
+    BackupId, Created, Manifest, Progress, Repository, Source, Target, copy, create, restore,
+    verify,
 };
 use refrain_core::Timestamp;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::flags::{Backup, BackupCommand, BackupCreate, BackupVerify, Restore};
+use crate::flags::{Backup, BackupCommand, BackupCreate, BackupVerify, Copy, Restore};
 use crate::progress;
 use crate::screen::{Mood, Screen};
 use crate::shown::{bytes_text, time_text};
@@ -96,6 +97,22 @@ async fn list(from: &str, screen: &mut Screen) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
+/// `copy`.
+pub(crate) async fn copy_to(flags: &Copy, screen: &mut Screen) -> Result<Exit, Failure> {
+    let copied = with_bar("copying", async |progress| {
+        copy(&flags.dir, &flags.to, &progress).await
+    })
+    .await?;
+    let streams = &copied.streams;
+    let entries: u64 = streams.iter().map(|stream| stream.entries).sum();
+    if !screen.json(&json!({ "entries": entries, "streams": streams }))? {
+        let count = streams.len();
+        let text = format!("{entries} entries of {count} streams; every digest agrees");
+        screen.marked(Mood::Good, "copied", &text)?;
+    }
+    Ok(Exit::Done)
+}
+
 /// `restore`.
 pub(crate) async fn put_back(flags: &Restore, screen: &mut Screen) -> Result<Exit, Failure> {
     let repository = Repository::open(&flags.from)?;
@@ -127,7 +144,7 @@ async fn chosen(repository: &Repository, wanted: Option<&BackupId>) -> Result<Ba
 }
 
 /// Does `work` with a bar.
-async fn with_bar<T, E>(
+pub(crate) async fn with_bar<T, E>(
     what: &'static str,
     work: impl AsyncFnOnce(Progress) -> Result<T, E>,
 ) -> Result<T, Failure>

@@ -3,6 +3,7 @@
 mod backup;
 mod cat;
 mod ls;
+mod repair;
 mod stats;
 mod verify;
 
@@ -22,7 +23,9 @@ pub(crate) async fn run(command: Command, screen: &mut Screen) -> Result<Exit, F
         Command::Cat(flags) => cat::run(flags, screen).await,
         Command::Stats(flags) => stats::run(&flags, screen),
         Command::Verify(flags) => verify::run(&flags, screen),
+        Command::Repair(flags) => repair::run(&flags, screen).await,
         Command::Backup(flags) => backup::run(flags, screen).await,
+        Command::Copy(flags) => backup::copy_to(&flags, screen).await,
         Command::Restore(flags) => backup::put_back(&flags, screen).await,
     }
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use refrain::port::snapshots::Snapshots;
-use refrain::{FileJournal, FileSnapshots, Journal};
+use refrain::{FileSnapshots, Journal};
 use serde_json::Value;
 
 use crate::run;
-use crate::support::{Place, append, command, fill, flip, name, position, small, take_orders};
+use crate::support::{Place, append, command, fill, flip, name, open, position, take_orders};
 
 /// Streams as `ls` lists them: what a journal holds, for people.
 fn streams(dir: &Path) -> Value {
@@ -59,7 +59,7 @@ async fn a_second_backup_writes_only_what_is_new() {
         (&false.into(), &0.into())
     );
     {
-        let journal = FileJournal::open_with(&dir, small()).unwrap();
+        let journal = open(&dir);
         append(&journal, "orders", 201, b"one more").await;
     }
     let next = run!("backup", "create", &dir, &backups, "--json").value();
@@ -83,7 +83,7 @@ async fn a_second_backup_writes_only_what_is_new() {
 async fn backups_of_a_journal_that_is_being_written_and_forgotten_are_whole() {
     let place = Place::new();
     let (dir, backups) = (place.path("journal"), place.path("backups"));
-    let journal = FileJournal::open_with(&dir, small()).unwrap();
+    let journal = open(&dir);
     append(&journal, "orders", 1, b"one").await;
     let (path, to) = (dir.clone(), backups.clone());
     let backing = tokio::task::spawn_blocking(move || {
@@ -361,11 +361,11 @@ async fn two_histories_of_one_journal_do_not_share_a_backup() {
     run!("restore", &backups, &again).assert_exit(0);
     // Both the old journal and the restored one are opened as often, and go on differently.
     for (path, entry) in [(&dir, "old"), (&again, "new")] {
-        drop(FileJournal::open_with(path, small()).unwrap());
+        drop(open(path));
         if path == &dir {
-            drop(FileJournal::open_with(path, small()).unwrap());
+            drop(open(path));
         }
-        let journal = FileJournal::open_with(path, small()).unwrap();
+        let journal = open(path);
         append(&journal, "orders", 6, entry.as_bytes()).await;
     }
     run!("backup", "create", &dir, &backups).assert_exit(0);

@@ -3,10 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use refrain::FileJournal;
-
 use crate::run;
-use crate::support::{HOSTILE, Place, append, command, fill, small, take_orders};
+use crate::support::{HOSTILE, Place, append, command, fill, open, take_orders};
 
 #[tokio::test]
 async fn ls_lists_every_stream_with_its_bounds_and_times() {
@@ -14,7 +12,7 @@ async fn ls_lists_every_stream_with_its_bounds_and_times() {
     let dir = place.path("journal");
     take_orders(&dir, &["4242", "1111"]).await;
     {
-        let journal = FileJournal::open_with(&dir, small()).unwrap();
+        let journal = open(&dir);
         append(&journal, "notes", 1, b"plain bytes").await;
     }
     let ran = run!("ls", &dir, "--json");
@@ -48,7 +46,7 @@ async fn cat_shows_steps_as_json_and_no_control_character_of_them() {
     let dir = place.path("journal");
     take_orders(&dir, &["4242", HOSTILE]).await;
     {
-        let journal = FileJournal::open_with(&dir, small()).unwrap();
+        let journal = open(&dir);
         append(&journal, "notes", 1, HOSTILE.as_bytes()).await;
     }
     let ran = run!("cat", &dir, "orders", "--json");
@@ -106,7 +104,7 @@ async fn cat_shows_a_range_of_positions_and_bytes_of_others_as_bytes() {
 async fn cat_follows_what_another_process_writes() {
     let place = Place::new();
     let dir = place.path("journal");
-    let journal = FileJournal::open_with(&dir, small()).unwrap();
+    let journal = open(&dir);
     append(&journal, "notes", 1, b"one").await;
     let mut child = command()
         .args(["cat", "--json", "--follow", "--from", "1"])

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
 mod backup;
+mod copy;
 mod guide;
 mod look;
+mod repair;
 mod support;
 mod verify;

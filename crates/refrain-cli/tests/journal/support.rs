@@ -5,8 +5,9 @@ use std::process::{Command, Output};
 
 use refrain::port::journal::{Batch, Journal};
 use refrain::{
-    Attempted, Channels, Delivery, FileJournal, JournalOptions, Name, Never, Outbox, Outcome,
-    Position, Processor, RedeliveryPolicy, Refrain, RequestReply, ServiceDestination, Settlement,
+    Attempted, Channels, Delivery, FileJournal, JournalOptions, Name, Never, OpenError, Outbox,
+    Outcome, Position, Processor, RedeliveryPolicy, Refrain, RequestReply, ServiceDestination,
+    Settlement,
 };
 use refrain_journal::inspect::{FindingKind, Inspector};
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,7 @@ pub(crate) async fn take_orders(dir: &Path, cards: &[&str]) {
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Attempted::Replied(reply.into()))
     }));
     let refrain = Refrain::builder()
-        .journal(FileJournal::open_with(dir, small()).unwrap())
+        .journal(open(dir))
         .processor("orders", Orders::default())
         .destination(&VALIDATION, validator, RedeliveryPolicy::default())
         .start()
@@ -105,6 +106,17 @@ pub(crate) async fn take_orders(dir: &Path, cards: &[&str]) {
         orders.ask((*card).to_owned()).await.unwrap();
     }
     refrain.drain().await;
+}
+
+/// Opens the journal. Another test of this process may be starting a program just now, which has the
+/// lock of a journal that was closed until it is on its own.
+pub(crate) fn open(dir: &Path) -> FileJournal {
+    loop {
+        match FileJournal::open_with(dir, small()) {
+            Err(OpenError::Locked { .. }) => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// Small segments, so that a short history has several.
@@ -135,7 +147,7 @@ const APPENDED_AT_ONCE: usize = 8;
 /// A journal of plain bytes: so many entries of 200 bytes in each of these streams, several
 /// segments, all of them closed and indexed.
 pub(crate) async fn fill(dir: &Path, streams: &[&str], entries: u64) {
-    let journal = FileJournal::open_with(dir, small()).unwrap();
+    let journal = open(dir);
     for first in (1..=entries).step_by(APPENDED_AT_ONCE) {
         for stream in streams {
             let mut batch = Batch::default();
@@ -156,7 +168,7 @@ pub(crate) async fn fill(dir: &Path, streams: &[&str], entries: u64) {
         .iter()
         .any(|one| is_missing(one.kind))
     {
-        drop(FileJournal::open_with(dir, small()).unwrap());
+        drop(open(dir));
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use refrain::FileSnapshots;
 use refrain::port::snapshots::Snapshots;
-use refrain::{FileJournal, FileSnapshots};
 
 use crate::run;
-use crate::support::{Place, append, fill, flip, name, position, small};
+use crate::support::{Place, append, fill, flip, name, open, position};
 
 /// The damages that are named, as file name, offset and kind.
 fn damages(dir: &Path) -> Vec<(String, u64, String)> {
@@ -122,7 +122,7 @@ async fn a_damaged_snapshot_is_named() {
 async fn a_journal_that_is_being_written_is_sound_at_every_moment() {
     let place = Place::new();
     let dir = place.path("journal");
-    let journal = FileJournal::open_with(&dir, small()).unwrap();
+    let journal = open(&dir);
     append(&journal, "orders", 1, b"one").await;
     let path = dir.clone();
     let verifying = tokio::task::spawn_blocking(move || {

@@ -4,11 +4,12 @@
 //! that their channel has not settled; for identities from outside a window by count and age. All of
 //! it follows from the entries, so that a replay and a snapshot give the same memory.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use super::sender::Sender;
-use super::window::{Outside, Window};
 use crate::cause::Cause;
 use crate::entry::FormatError;
 use crate::entry::wire::{Reader, length, put_bytes, put_u32, put_u64};
@@ -55,11 +56,21 @@ pub(crate) enum Seen {
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     remember: Remember,
-    outside: Window,
+    outside: HashMap<u128, Position, BuildHasherDefault<Fingerprinted>>,
+    /// What is in `outside`, in the order it came.
+    order: VecDeque<Outside>,
     sources: BTreeMap<Box<str>, Handled>,
     senders: BTreeMap<Box<str>, BTreeMap<Box<str>, Sender>>,
     /// Channels in `senders`.
     sender_count: usize,
+}
+
+/// An identity from outside that is remembered.
+#[derive(Debug, Clone, Copy)]
+struct Outside {
+    fingerprint: u128,
+    time: Timestamp,
+    position: Position,
 }
 
 /// The last number of an in-order source.
@@ -80,8 +91,8 @@ impl Inbox {
     /// Whether the message with this cause was handled. `fingerprint` is of the same cause.
     pub(crate) fn seen(&self, cause: &Cause<'_>, fingerprint: u128) -> Seen {
         match *cause {
-            Cause::Given { .. } | Cause::Drawn(_) => match self.outside.get(fingerprint) {
-                Some(position) => Seen::Handled(Some(position)),
+            Cause::Given { .. } | Cause::Drawn(_) => match self.outside.get(&fingerprint) {
+                Some(position) => Seen::Handled(Some(*position)),
                 None => Seen::New,
             },
             Cause::Sequenced { source, number } => match self.sources.get(source) {
@@ -165,7 +176,7 @@ impl Inbox {
 
     /// The oldest entry whose answer a message that comes again would get.
     pub(crate) fn first_answer(&self) -> Option<Position> {
-        let outside = self.outside.oldest().map(|oldest| oldest.position);
+        let outside = self.order.front().map(|oldest| oldest.position);
         let sources = self.sources.values().map(|last| last.position);
         let senders = self.senders.values().flat_map(BTreeMap::values);
         sources
@@ -175,13 +186,20 @@ impl Inbox {
     }
 
     fn note_outside(&mut self, outside: Outside) {
-        self.outside.push(outside);
-        while let Some(oldest) = self.outside.oldest() {
+        self.outside.insert(outside.fingerprint, outside.position);
+        self.order.push_back(outside);
+        while let Some(oldest) = self.order.front() {
             let age = outside.time.since(oldest.time);
-            if self.outside.len() <= self.remember.count && age <= self.remember.age {
+            if self.order.len() <= self.remember.count && age <= self.remember.age {
                 break;
             }
-            self.outside.pop();
+            // Handled again after it was forgotten under a shorter memory: the later one stays.
+            if let Entry::Occupied(latest) = self.outside.entry(oldest.fingerprint)
+                && *latest.get() == oldest.position
+            {
+                latest.remove();
+            }
+            self.order.pop_front();
         }
     }
 
@@ -199,8 +217,8 @@ impl Inbox {
 
     /// Appends the memory in a canonical order.
     pub(crate) fn encode(&self, into: &mut Vec<u8>) {
-        put_u64(into, self.outside.len() as u64);
-        for outside in self.outside.iter() {
+        put_u64(into, self.order.len() as u64);
+        for outside in &self.order {
             into.extend_from_slice(&outside.fingerprint.to_le_bytes());
             put_u64(into, outside.time.as_micros());
             put_u64(into, outside.position.get());
@@ -253,6 +271,23 @@ impl Inbox {
 /// A stored position.
 pub(super) fn position(reader: &mut Reader<'_>) -> Result<Position, FormatError> {
     Position::new(reader.u64()?).ok_or_else(|| reader.invalid())
+}
+
+/// A hasher for keys that are hashes already.
+#[derive(Debug, Default)]
+struct Fingerprinted(u64);
+
+impl Hasher for Fingerprinted {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let (low, _) = bytes
+            .split_first_chunk()
+            .expect("keys are 128-bit fingerprints");
+        self.0 = u64::from_le_bytes(*low);
+    }
 }
 
 #[cfg(test)]

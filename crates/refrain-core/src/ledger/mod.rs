@@ -11,7 +11,6 @@ mod open;
 mod secret;
 mod sender;
 mod stored;
-mod window;
 
 use crate::cause::Cause;
 use crate::entry::{Begun, ChannelMoved, DeclaredChannel, FormatError, Move, Step, StepVerdict};

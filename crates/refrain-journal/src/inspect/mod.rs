@@ -9,7 +9,9 @@ mod finding;
 mod frames;
 mod indexes;
 mod marks;
+mod new_journal;
 mod rebuild;
+mod repair;
 mod report;
 mod run;
 mod snapshots;
@@ -25,7 +27,9 @@ use crate::error::OpenError;
 use crate::storage::{Disk, FileSystem};
 
 pub use finding::{Finding, FindingKind, Severity};
+pub use new_journal::NewJournal;
 pub use rebuild::{Rebuild, RebuiltFile};
+pub use repair::{Repair, RepairAction, RepairStep, repair_plan};
 pub use report::{EndSeen, FileRole, FileSeen, Inspection, MarkSeen};
 pub use streams::StreamSeen;
 

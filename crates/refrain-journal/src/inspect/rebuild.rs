@@ -90,6 +90,11 @@ impl Rebuild {
         })
     }
 
+    /// Where a file of this name is.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// Writes the durable mark, in an epoch of its own, and makes all names lasting. From now on
     /// this is a journal.
     ///

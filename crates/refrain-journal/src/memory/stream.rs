@@ -33,8 +33,8 @@ impl Stream {
         assert!(!batch.is_empty(), "an append has at least one entry");
         let shared = Bytes::copy_from_slice(batch.bytes());
         let mut start = 0;
-        self.entries.extend(batch.ends().iter().map(|end| {
-            let end = *end as usize;
+        self.entries.extend(batch.ends().map(|end| {
+            let end = end as usize;
             let entry = shared.slice(start..end);
             start = end;
             entry

@@ -126,7 +126,7 @@ fn found(disk: &dyn Disk, dir: &Path, settings: &Settings) -> Result<Mark, OpenE
 }
 
 /// The standard library's hasher keys are random; nothing here needs more than "not the same".
-fn random_identity() -> u64 {
+pub(crate) fn random_identity() -> u64 {
     RandomState::new().hash_one(0u8)
 }
 

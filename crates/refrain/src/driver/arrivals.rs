@@ -87,7 +87,7 @@ where
         }
         if looked.is_drained {
             self.is_draining = true;
-            self.parts.inlets.close();
+            self.parts.inlets.work.close();
         }
         let Arrivals {
             reports, unhandled, ..

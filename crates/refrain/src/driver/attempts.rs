@@ -139,7 +139,7 @@ impl<'a> Attempts<'a> {
         woken.courier = Some(context.waker().clone());
         drop(woken);
         for place in polled.drain(..) {
-            // What the answer is to, if it has ended already, is for the next one to find out.
+            // Whether it has ended is in `ended`.
             let _ = self.poll_place(place, ended);
         }
         self.polled = polled;
@@ -223,4 +223,114 @@ pub(super) fn panicked() -> Attempted {
         error: "the destination's code panicked".to_owned(),
         retry_after: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn, ready};
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use refrain_core::Epoch;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn report(number: u64) -> Ended {
+        Ended {
+            epoch: Epoch::FIRST,
+            channel: 0,
+            number,
+            attempt: 1,
+            attempted: Attempted::NotResponding,
+        }
+    }
+
+    /// Begins an attempt that may take `seconds`.
+    fn begin<'a>(
+        attempts: &mut Attempts<'a>,
+        number: u64,
+        seconds: u32,
+        delivering: BoxFuture<'a, Attempted>,
+    ) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        let attempt = Attempt {
+            delivering,
+            report: report(number),
+            deadline: Some(attempts.clock.now() + SECOND * seconds),
+        };
+        attempts.begin(attempt, &mut ended);
+        ended
+    }
+
+    /// Waits until some have ended, and gives what they came to.
+    async fn next(attempts: &mut Attempts<'_>) -> Vec<(u64, Attempted)> {
+        let ended = poll_fn(|context| {
+            let mut ended = Vec::new();
+            attempts.poll(context, &mut ended);
+            match ended.is_empty() {
+                true => Poll::Pending,
+                false => Poll::Ready(ended),
+            }
+        });
+        let ended = ended.await.into_iter();
+        ended.map(|ended| (ended.number, ended.attempted)).collect()
+    }
+
+    fn replied() -> Attempted {
+        Attempted::Replied(Bytes::new())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_end_at_their_deadlines_whichever_began_first() {
+        let mut attempts = Attempts::new(Clock::start());
+        let began = attempts.clock.now();
+        for (number, seconds) in [(1, 3), (2, 1), (3, 2)] {
+            let ended = begin(&mut attempts, number, seconds, Box::pin(pending()));
+            assert!(ended.is_empty());
+        }
+        for (number, seconds) in [(2, 1), (3, 2), (1, 3)] {
+            let ended = next(&mut attempts).await;
+            assert_eq!(ended, [(number, Attempted::NotResponding)]);
+            let passed = attempts.clock.now().since(began);
+            assert!(passed >= SECOND * seconds && passed < SECOND * (seconds + 1));
+        }
+        assert!(attempts.deadlines.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempt_that_was_woken_ends_and_leaves_its_place_and_no_deadline() {
+        let mut attempts = Attempts::new(Clock::start());
+        for number in 1..=100 {
+            let (reply, comes) = oneshot::channel();
+            let delivering = Box::pin(async { comes.await.expect("it is sent") });
+            assert!(begin(&mut attempts, number, 1, delivering).is_empty());
+            let (ended, ()) = tokio::join!(next(&mut attempts), async {
+                tokio::task::yield_now().await;
+                reply.send(replied()).expect("it is waited for");
+            });
+            assert_eq!(ended, [(number, replied())]);
+        }
+        assert_eq!((attempts.places.len(), attempts.deadlines.len()), (1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempt_that_ends_at_once_is_reported_at_once() {
+        let mut attempts = Attempts::new(Clock::start());
+        let ended = begin(&mut attempts, 1, 1, Box::pin(ready(replied())));
+        assert_eq!(ended.len(), 1);
+        assert!(attempts.deadlines.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempt_that_panics_ends_alone() {
+        let mut attempts = Attempts::new(Clock::start());
+        assert!(begin(&mut attempts, 1, 1, Box::pin(pending())).is_empty());
+        let mut ended = begin(&mut attempts, 2, 1, Box::pin(async { panic!("planned") }));
+        assert_eq!(ended.pop().map(|ended| ended.attempted), Some(panicked()));
+        let ended = next(&mut attempts).await;
+        assert_eq!(ended, [(1, Attempted::NotResponding)]);
+    }
 }

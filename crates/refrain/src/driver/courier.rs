@@ -58,7 +58,7 @@ impl Couriers {
             courier.channel == channel && courier.destination.as_ref() == destination
         });
         let place = known.unwrap_or_else(|| {
-            let (errands, receiver) = queue(WINDOW_MAX as usize);
+            let (errands, receiver) = queue(WINDOW_MAX as usize, 0);
             self.tasks.spawn(run(receiver, route()));
             self.all.push(Courier {
                 channel,
@@ -67,7 +67,7 @@ impl Couriers {
             });
             self.all.len() - 1
         });
-        let sent = self.all[place].errands.try_send(delivery);
+        let sent = self.all[place].errands.try_send(0, delivery);
         assert!(sent.is_ok(), "a courier has room for the widest window");
     }
 

@@ -1,15 +1,13 @@
 //! Everything that can reach a driver: what users send, in a bounded inbox and in the order sent, and
 //! what the driver's own tasks report, whose number is bounded by the windows of the channels.
 
-use std::sync::Arc;
-
 use refrain_core::port::destination::Attempted;
 use refrain_core::port::journal::{Chunk, ReadError};
 use refrain_core::{
     Actor, AskError, ChannelStatus, Command, Epoch, MessageId, Name, Position, Processor,
     StoredAnswer,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::error::QueryError;
 use crate::queue::Receiver;
@@ -90,20 +88,4 @@ pub(crate) struct Inlets<P: Processor> {
     pub(crate) control: mpsc::Receiver<Control<P>>,
     /// For the driver's own tasks.
     pub(crate) control_sender: mpsc::Sender<Control<P>>,
-    /// The bytes that messages may still take.
-    pub(crate) room: Arc<Semaphore>,
-}
-
-impl<P: Processor> Inlets<P> {
-    /// Takes no more. Whoever waits for room is told.
-    pub(crate) fn close(&mut self) {
-        self.work.close();
-        self.room.close();
-    }
-}
-
-impl<P: Processor> Drop for Inlets<P> {
-    fn drop(&mut self) {
-        self.close();
-    }
 }

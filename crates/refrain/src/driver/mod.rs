@@ -84,7 +84,7 @@ struct Driver<P: Processor> {
     /// What is left of the batch that was taken out of `taken`.
     batch: Option<TakenBatch<P>>,
     /// The room of messages that were handled, in bytes, to be given back.
-    room_back: usize,
+    room_back: u64,
     couriers: Couriers,
     snapshots: Snapshotting,
     tasks: JoinSet<()>,
@@ -279,7 +279,7 @@ impl<P: Processor> Drop for Driver<P> {
     /// Tells everybody who still waits, in whatever way the driver ended.
     fn drop(&mut self) {
         self.parts.stage.end(Ending::Dropped);
-        self.parts.inlets.close();
+        self.parts.inlets.work.close();
         let reason = self.parts.stage.reason();
         let processor = self.parts.settings.name.clone();
         let at = self.engine.durable();

@@ -60,7 +60,7 @@ where
         self.handle_some();
         if self.room_back > 0 {
             let room = std::mem::take(&mut self.room_back);
-            self.parts.inlets.room.add_permits(room);
+            self.parts.inlets.work.give_back(room);
         }
     }
 
@@ -81,7 +81,7 @@ where
                 if let Some(message) = batch.next() {
                     return Some(self.message_input(message));
                 }
-                self.room_back += batch.room as usize;
+                self.room_back += u64::from(batch.room);
                 self.batch = None;
             }
             match self.taken.pop_front()? {
@@ -130,7 +130,7 @@ where
             waiting,
             room,
         } = message;
-        self.room_back += room as usize;
+        self.room_back += u64::from(room);
         let ticket = waiting.map(|waiting| self.callers.asked(&id, waiting));
         Input::Message {
             id,

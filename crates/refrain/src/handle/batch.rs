@@ -3,7 +3,7 @@
 use refrain_core::{AskError, MessageId, Processor};
 use tokio::sync::oneshot;
 
-use super::{Handle, drawn, kept};
+use super::{Handle, drawn};
 use crate::driver::{Told, Work};
 
 /// Messages that are sent together at most; more are sent as several batches, one after the other.
@@ -110,16 +110,13 @@ impl<P: Processor> Handle<P> {
         let batches = self.shared.batches.clone();
         let places = batches.acquire_many_owned(count).await;
         let places = places.expect("places are never closed");
-        let taken = self.take_room(room).await?;
-        let place = self.shared.work.reserve().await;
-        let place = place.map_err(|_| self.not_running())?;
-        let room = kept(taken);
-        place.send(Work::Batch {
+        let batch = Work::Batch {
             messages,
             reply,
             place: places,
             room,
-        });
-        Ok(())
+        };
+        let sent = self.shared.work.send(room, batch).await;
+        sent.map_err(|_| self.not_running())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use refrain_core::port::BoxFuture;
 use refrain_core::port::asks::Asks;
 use refrain_core::{AskError, MessageId, Name, Processor};
-use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::driver::{Control, Told, Work};
 use crate::progress::{Progress, RecoveryStatus};
@@ -69,9 +69,7 @@ pub(crate) struct Shared<P: Processor> {
     pub(crate) batches: Arc<Semaphore>,
     /// The most messages that are sent together; never more than there are places.
     pub(crate) batch_max: usize,
-    /// The bytes that messages may still take in the inbox.
-    pub(crate) room: Arc<Semaphore>,
-    /// The bytes that they may take at most.
+    /// The bytes that messages may take in the inbox.
     pub(crate) room_max: u32,
     pub(crate) control: mpsc::Sender<Control<P>>,
     pub(crate) progress: Arc<Progress>,
@@ -192,24 +190,22 @@ impl<P: Processor> Handle<P> {
         self.shared.stage.clone()
     }
 
-    /// Waits for room and for a place, in this order and in the order of the calls, and sends.
+    /// Sends the message in its turn, once it fits the inbox.
     async fn send_message(
         &self,
         id: MessageId,
         message: P::Message,
         reply: Option<oneshot::Sender<Told<P>>>,
     ) -> Result<(), AskError<P::Rejection>> {
-        let taken = self.take_room(self.weigh(&message)).await?;
-        let place = self.shared.work.reserve().await;
-        let place = place.map_err(|_| self.not_running())?;
-        let room = kept(taken);
-        place.send(Work::Message {
+        let room = self.weigh(&message);
+        let message = Work::Message {
             id,
             message,
             reply,
             room,
-        });
-        Ok(())
+        };
+        let sent = self.shared.work.send(room, message).await;
+        sent.map_err(|_| self.not_running())
     }
 
     fn try_send_message(
@@ -218,28 +214,20 @@ impl<P: Processor> Handle<P> {
         message: P::Message,
         reply: Option<oneshot::Sender<Told<P>>>,
     ) -> Result<(), AskError<P::Rejection>> {
-        let overloaded = || AskError::Overloaded {
-            processor: self.shared.name.clone(),
-        };
         let room = self.weigh(&message);
-        let taken = match self.shared.room.try_acquire_many(room) {
-            Ok(taken) => taken,
-            Err(TryAcquireError::NoPermits) => return Err(overloaded()),
-            Err(TryAcquireError::Closed) => return Err(self.not_running()),
-        };
-        let place = match self.shared.work.try_reserve() {
-            Ok(place) => place,
-            Err(SendError::Full) => return Err(overloaded()),
-            Err(SendError::Closed) => return Err(self.not_running()),
-        };
-        let room = kept(taken);
-        place.send(Work::Message {
+        let message = Work::Message {
             id,
             message,
             reply,
             room,
-        });
-        Ok(())
+        };
+        let sent = self.shared.work.try_send(room, message);
+        sent.map_err(|error| match error {
+            SendError::Full => AskError::Overloaded {
+                processor: self.shared.name.clone(),
+            },
+            SendError::Closed => self.not_running(),
+        })
     }
 
     /// The room that `message` takes: never more than there is, so that one that is too large for the
@@ -247,11 +235,6 @@ impl<P: Processor> Handle<P> {
     fn weigh(&self, message: &P::Message) -> u32 {
         let bytes = u32::try_from(weight(message)).unwrap_or(u32::MAX);
         bytes.clamp(1, self.shared.room_max)
-    }
-
-    async fn take_room(&self, room: u32) -> Result<SemaphorePermit<'_>, AskError<P::Rejection>> {
-        let taken = self.shared.room.acquire_many(room).await;
-        taken.map_err(|_| self.not_running())
     }
 
     /// A driver tells all whose messages it has taken in. What it has not was not handled.
@@ -276,13 +259,6 @@ impl<P: Processor> Asks<P> for Handle<P> {
     fn ask(&self, id: MessageId, message: P::Message) -> BoxFuture<'_, Told<P>> {
         Box::pin(self.try_ask_as(id, message))
     }
-}
-
-/// The room that was taken, in bytes. The driver gives it back.
-fn kept(taken: SemaphorePermit<'_>) -> u32 {
-    let room = u32::try_from(taken.num_permits()).expect("room is taken in u32");
-    taken.forget();
-    room
 }
 
 /// 128 random bits, as identity for a message that has none.

@@ -43,7 +43,7 @@ impl<P: Processor> Handle<P> {
             // Whoever asked may be gone.
             Box::new(move || _ = reply.send(seen))
         });
-        if self.shared.work.send(Work::Look(look)).await.is_err() {
+        if self.shared.work.send(0, Work::Look(look)).await.is_err() {
             return Err(self.query_not_running());
         }
         seen.await.unwrap_or_else(|_| Err(self.not_seen()))

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use crate::id::Position;
 
-/// Entries for one append: one buffer, and where each entry ends in it.
+/// Entries for one append: one buffer, and where each entry but the last ends in it. So a batch of one
+/// entry, the most frequent one, has one allocation.
 ///
 /// ```
 /// use refrain_core::port::journal::Batch;
@@ -17,7 +18,9 @@ use crate::id::Position;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     bytes: Vec<u8>,
-    ends: Vec<u32>,
+    /// Where an entry ends and the next one starts.
+    seams: Vec<u32>,
+    entries: usize,
 }
 
 impl Batch {
@@ -26,7 +29,8 @@ impl Batch {
     pub fn with_capacity(entries: usize, bytes: usize) -> Batch {
         Batch {
             bytes: Vec::with_capacity(bytes),
-            ends: Vec::with_capacity(entries),
+            seams: Vec::with_capacity(entries.saturating_sub(1)),
+            entries: 0,
         }
     }
 
@@ -43,8 +47,9 @@ impl Batch {
     /// # Panics
     /// When the batch outgrows 4 GiB.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
         write(&mut self.bytes);
-        self.end_entry();
+        self.end_entry(start);
     }
 
     /// As [`Batch::push_with`], but nothing is added when `write` fails.
@@ -54,7 +59,7 @@ impl Batch {
     ) -> Result<(), E> {
         let start = self.bytes.len();
         match write(&mut self.bytes) {
-            Ok(()) => self.end_entry(),
+            Ok(()) => self.end_entry(start),
             Err(error) => {
                 self.bytes.truncate(start);
                 return Err(error);
@@ -63,36 +68,39 @@ impl Batch {
         Ok(())
     }
 
-    fn end_entry(&mut self) {
-        let end = u32::try_from(self.bytes.len()).expect("a batch stays below 4 GiB");
+    fn end_entry(&mut self, start: usize) {
+        assert!(start <= self.bytes.len(), "entries only add bytes");
         assert!(
-            end >= self.ends.last().copied().unwrap_or(0),
-            "entries only add bytes"
+            u32::try_from(self.bytes.len()).is_ok(),
+            "a batch stays below 4 GiB"
         );
-        self.ends.push(end);
+        if self.entries > 0 {
+            let seam = u32::try_from(start).expect("it lies before the end");
+            self.seams.push(seam);
+        }
+        self.entries += 1;
     }
 
-    /// Takes the last entry out, into a batch of its own.
+    /// Takes the last of several entries out, into a batch of its own.
     pub(crate) fn split_last(&mut self) -> Batch {
+        let start = self.seams.pop().expect("there are several entries") as usize;
         let mut last = Batch::default();
-        if self.ends.pop().is_some() {
-            let start = self.ends.last().map_or(0, |end| *end as usize);
-            last.push(&self.bytes[start..]);
-            self.bytes.truncate(start);
-        }
+        last.push(&self.bytes[start..]);
+        self.bytes.truncate(start);
+        self.entries -= 1;
         last
     }
 
     /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.entries
     }
 
     /// Whether there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.entries == 0
     }
 
     /// The bytes of all entries together.
@@ -108,20 +116,31 @@ impl Batch {
     }
 
     /// Where each entry ends in [`Batch::bytes`].
-    #[must_use]
-    pub fn ends(&self) -> &[u32] {
-        &self.ends
+    pub fn ends(&self) -> impl ExactSizeIterator<Item = u32> {
+        (0..self.entries).map(|before| self.end(before + 1))
     }
 
     /// The entries in order.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        slices(&self.bytes, &self.ends)
+        (0..self.entries).map(|before| {
+            let (start, end) = (self.end(before), self.end(before + 1));
+            &self.bytes[start as usize..end as usize]
+        })
+    }
+
+    /// Where the first `count` entries end.
+    fn end(&self, count: usize) -> u32 {
+        if count == self.entries {
+            return u32::try_from(self.bytes.len()).expect("checked as entries were added");
+        }
+        count.checked_sub(1).map_or(0, |seam| self.seams[seam])
     }
 
     /// Empties the batch and keeps its buffers.
     pub fn clear(&mut self) {
         self.bytes.clear();
-        self.ends.clear();
+        self.seams.clear();
+        self.entries = 0;
     }
 }
 
@@ -192,6 +211,28 @@ fn slices<'a>(bytes: &'a [u8], ends: &'a [u32]) -> impl ExactSizeIterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_gives_back_its_entries_empty_ones_too_and_none_that_failed() {
+        let entries: [&[u8]; 4] = [b"", b"one", b"", b"three"];
+        let mut batch = Batch::default();
+        assert_eq!((batch.len(), batch.entries().len()), (0, 0));
+        for round in 0..2 {
+            for (count, entry) in (1..).zip(entries) {
+                batch.push(entry);
+                let failed = batch.try_push_with(|bytes| {
+                    bytes.extend_from_slice(b"failed");
+                    Err(round)
+                });
+                assert_eq!(failed, Err(round));
+                assert!(batch.entries().eq(entries[..count].iter().copied()));
+            }
+            assert!(batch.ends().eq([0, 3, 3, 8]));
+            assert_eq!((batch.len(), batch.bytes()), (4, &b"onethree"[..]));
+            batch.clear();
+            assert!(batch.is_empty());
+        }
+    }
 
     #[test]
     fn chunk_gives_each_entry_by_its_position() {

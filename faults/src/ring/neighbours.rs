@@ -1,0 +1,100 @@
+//! A second process on the same directory: it refuses at once, and the first one goes on.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::kills::OPENING;
+use super::{Patient, Ring, acknowledgements};
+use crate::clock::Clock;
+use crate::findings::{Control, Findings, Trial};
+use crate::history::Violation;
+use crate::line::Line;
+use crate::order::{Door, Lie, Order};
+use crate::process::{Worker, Wrap};
+
+/// Second processes of a round; every other one meets a first one that is stopped.
+const COUNT: u64 = 20;
+
+/// How long the second one may take to refuse, from its start.
+const REFUSAL: Duration = Duration::from_secs(1);
+
+pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
+    let mut chance = ring.chance("neighbours");
+    let mut trial = Trial::new("a second process on the directory");
+    let mut patient = Patient::new(&ring.scratch.join("neighbours"));
+    let order = Order::draw(patient.dir(), Door::Journal, &mut chance);
+    let first = Worker::start(&order, &Wrap::default())?;
+    first.wait_until(OPENING, |lines| acknowledgements(lines) > 0);
+    for number in 0..COUNT {
+        let is_stopped = number % 2 == 1;
+        if is_stopped {
+            first.signal(Signal::STOP);
+        }
+        let came = second_refuses(&order);
+        if is_stopped {
+            first.signal(Signal::CONT);
+        }
+        trial.run(came?.and_then(|()| goes_on(&first)));
+    }
+    let lines = first.kill()?;
+    // Nothing holds the directory any more: the check opens it.
+    let came = patient.take(&lines).and_then(|()| patient.check(&order));
+    if let Err(broken) = came {
+        trial.violations += 1;
+        trial.broken.push(broken.to_string());
+    }
+    trial.count("acknowledged", patient.history.acknowledged);
+    Ok(Findings {
+        trials: vec![trial],
+        controls: vec![unlocked(ring)?],
+        not_run: Vec::new(),
+    })
+}
+
+/// A second one that gets the lock although the first one holds it.
+fn unlocked(ring: &Ring) -> Result<Control, String> {
+    let mut control = Control::new("a second process, and a lock that holds nobody");
+    let patient = Patient::new(&ring.scratch.join("unlocked"));
+    let order = Order {
+        appends: 10,
+        ..Order::draw(patient.dir(), Door::Journal, &mut ring.chance("unlocked"))
+    };
+    let first = Worker::start(&order, &Wrap::default())?;
+    first.wait_until(OPENING, |lines| acknowledgements(lines) > 0);
+    let order = Order {
+        lie: Some(Lie::NoLock),
+        ..order
+    };
+    control.run(&second_refuses(&order)?);
+    Ok(control.must(100))
+}
+
+fn second_refuses(order: &Order) -> Result<Result<(), Violation>, String> {
+    let started = Clock::start();
+    let second = Worker::start(order, &Wrap::default())?;
+    let (lines, _) = second.finish(OPENING)?;
+    let took = started.elapsed();
+    let is_refused = lines
+        .iter()
+        .any(|line| matches!(line, Line::NotOpened(reason) if reason.contains("R0101")));
+    Ok(if !is_refused {
+        let said = lines.last().map(Line::to_string);
+        Err(Violation(format!(
+            "the second one did not refuse: {said:?}"
+        )))
+    } else if took > REFUSAL {
+        Err(Violation(format!("the second one refused after {took:?}")))
+    } else {
+        Ok(())
+    })
+}
+
+fn goes_on(first: &Worker) -> Result<(), Violation> {
+    let before = first.line_count();
+    if first.wait_until(OPENING, |lines| acknowledgements(&lines[before..]) > 0) {
+        Ok(())
+    } else {
+        Err(Violation("the first one did not go on".into()))
+    }
+}

@@ -1,0 +1,80 @@
+//! The part `faults`: real processes on real disks.
+
+use super::Share;
+use super::part::{NotRun, Part};
+use crate::project::Project;
+use crate::tools::{self, Root};
+
+/// What the choices of a full run depend on; those of every commit begin at 1.
+const FULL_SEED: &str = "1000000";
+
+/// Runs it; it writes its own report.
+///
+/// # Errors
+/// When it cannot be run, or something was broken.
+pub(super) fn run(project: &Project, share: Share) -> Result<(), String> {
+    let root = Root::find();
+    let tools = tools::ensure(root);
+    if let (Err(reason), Root::Never) = (&tools, root) {
+        // Nothing can be done about it here; the kills alone would say little.
+        return excused(reason).write(project);
+    }
+    tools?;
+    let built = project
+        .cargo()
+        .args(["build", "--release", "--package", "faults"])
+        .status()
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if !built.success() {
+        return Err(format!("the build ended with {built}"));
+    }
+    let target = project.target_dir()?;
+    let report = Part::path(project, "faults")?;
+    if let Some(above) = report.parent() {
+        std::fs::create_dir_all(above).map_err(|error| error.to_string())?;
+    }
+    let mut command = root.command(&target.join("release/faults"));
+    command
+        .arg("run")
+        .arg("--scratch")
+        .arg(target.join("faults"))
+        .arg("--report")
+        .arg(report);
+    if let Share::Full { minutes } = share {
+        let minutes = (minutes / 3).max(1).to_string();
+        command.args(["--minutes", &minutes, "--seed", FULL_SEED]);
+    }
+    let status = command
+        .status()
+        .map_err(|error| format!("faults cannot be started: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("faults ended with {status}"))
+    }
+}
+
+fn excused(reason: &str) -> Part {
+    Part {
+        part: "faults".to_owned(),
+        command: "cargo xtask tools && cargo xtask reliability faults".to_owned(),
+        not_run: vec![NotRun {
+            name: "real processes on real disks".to_owned(),
+            reason: reason.to_owned(),
+            is_excused: true,
+        }],
+        ..Part::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_cannot_get_the_tools_is_told_how_and_not_failed() {
+        let part = excused("strace missing; get them with: apt-get install strace");
+        assert!(part.complaints().is_empty());
+        assert!(part.not_run[0].reason.contains("apt-get install strace"));
+    }
+}
