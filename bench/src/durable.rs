@@ -108,6 +108,7 @@ pub(crate) fn measure(assignment: &Assignment) -> Result<Table, Failure> {
         title: "Durable messages through the runtime, on the embedded journal",
         notes: NOTES.map(str::to_owned).to_vec(),
         rows,
+        verdicts: Vec::new(),
     })
 }
 

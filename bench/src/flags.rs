@@ -20,7 +20,8 @@ pub(crate) struct Flags {
     /// Short runs: figures to look at, not to write down.
     #[arg(long, global = true)]
     quick: bool,
-    /// Only the tables with these names: memory, durable, request-reply, replay, journal.
+    /// Only the tables with these names: memory, durable, request-reply, replay, journal,
+    /// streams.
     #[arg(long, global = true, value_name = "NAME", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// Where to write; a new directory below the current one unless set. Everything is removed again.
@@ -47,13 +48,26 @@ pub(crate) struct Flags {
 }
 
 /// What else can be measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum Command {
-    /// The embedded journal alone: appends of several sizes to 64 streams.
+    /// The embedded journal alone: appends of several sizes to 64 streams, and to more streams.
     Journal,
+    /// What opening a journal adds to the memory of a process; the table of streams asks for it.
+    #[command(hide = true)]
+    MemoryOf {
+        /// The journal.
+        dir: PathBuf,
+    },
 }
 
 impl Flags {
+    /// Whether the figures are to look at, not to write down.
+    pub(crate) fn is_short(&self) -> bool {
+        let effort = self.effort();
+        let is_brief = effort.runs < 5 || effort.run_ms < 500;
+        is_brief || !effort.in_flight.is_empty() || !self.only.is_empty()
+    }
+
     /// How much to measure.
     pub(crate) fn effort(&self) -> Effort {
         let usual = if self.quick {

@@ -14,7 +14,9 @@ use crate::effort::{Assignment, Failure};
 use crate::reference::{Load, bare_leader, bare_writer};
 use crate::report::{Row, Table};
 use crate::turns::{Side, row};
+use crate::verdict::{Bound, Verdict};
 
+/// Streams of each row.
 const STREAMS: usize = 64;
 
 /// Bytes of an entry.
@@ -25,13 +27,14 @@ const LEVELS: [usize; 4] = [1, 16, 256, 4096];
 
 /// Where appends go: several callers share a stream, so each takes its position as it submits.
 #[derive(Debug)]
-struct Streams {
+pub(crate) struct Streams {
     journal: FileJournal,
     streams: Vec<(Name, Mutex<Position>)>,
 }
 
 impl Streams {
-    fn new(journal: FileJournal) -> Arc<Streams> {
+    /// Streams that have no entry yet.
+    pub(crate) fn new(journal: FileJournal, count: usize) -> Arc<Streams> {
         let stream = |number| {
             let name = Name::new(&format!("stream-{number}"));
             let name = name.expect("letters and digits make a name");
@@ -39,11 +42,12 @@ impl Streams {
         };
         Arc::new(Streams {
             journal,
-            streams: (0..STREAMS).map(stream).collect(),
+            streams: (0..count).map(stream).collect(),
         })
     }
 
-    fn append(
+    /// Submits one entry.
+    pub(crate) fn append(
         &self,
         stream: usize,
         payload: &[u8],
@@ -69,7 +73,8 @@ struct Appends {
 
 impl Caller for Appends {
     async fn call(&mut self) -> u64 {
-        let appending = self.streams.append(self.at % STREAMS, &self.payload);
+        let stream = self.at % self.streams.streams.len();
+        let appending = self.streams.append(stream, &self.payload);
         self.at += self.stride;
         appending.await.expect("the journal works");
         1
@@ -91,6 +96,7 @@ pub(crate) fn measure(assignment: &Assignment) -> Result<Table, Failure> {
         name: "journal",
         title: "Appends to the embedded journal",
         notes: NOTES.map(str::to_owned).to_vec(),
+        verdicts: rows.iter().flat_map(verdicts).collect(),
         rows,
     })
 }
@@ -103,20 +109,10 @@ const NOTES: [&str; 3] = [
 
 fn measure_level(assignment: &Assignment, payload: usize, level: usize) -> Result<Row, Failure> {
     let scratch = assignment.scratch()?;
-    let streams = Streams::new(FileJournal::open(scratch.path().join("journal"))?);
+    let journal = FileJournal::open(scratch.path().join("journal"))?;
+    let streams = Streams::new(journal, STREAMS);
     let bytes: Arc<[u8]> = vec![0x5a; payload].into();
-    let appends: Side<'_> = Box::new(|span| {
-        let caller = |at| Appends {
-            streams: Arc::clone(&streams),
-            payload: Arc::clone(&bytes),
-            at,
-            stride: level,
-        };
-        let callers = (0..level).map(caller).collect();
-        let run = assignment.runtime.block_on(run(callers, span));
-        assignment.wrote((run.operations * payload as u64) as f64);
-        run
-    });
+    let appends = appends(assignment, streams, bytes, level);
     let load = Load::of_records(level, &[payload as f64]);
     let mut references = vec![bare_writer(assignment, scratch.path(), &load)?];
     if level == 1 {
@@ -125,4 +121,71 @@ fn measure_level(assignment: &Assignment, payload: usize, level: usize) -> Resul
     let name = format!("append of {payload} B");
     let measured = row(&assignment.effort, (&name, "entries"), appends, references);
     Ok(measured.in_flight(level))
+}
+
+/// So many callers that append to the streams in turn.
+pub(crate) fn appends(
+    assignment: &Assignment,
+    streams: Arc<Streams>,
+    payload: Arc<[u8]>,
+    in_flight: usize,
+) -> Side<'_> {
+    Box::new(move |span| {
+        let caller = |at| Appends {
+            streams: Arc::clone(&streams),
+            payload: Arc::clone(&payload),
+            at,
+            stride: in_flight,
+        };
+        let callers = (0..in_flight).map(caller).collect();
+        let run = assignment.runtime.block_on(run(callers, span));
+        assignment.wrote((run.operations * payload.len() as u64) as f64);
+        run
+    })
+}
+
+/// The share of a reference's rate that a row is to reach, by appends in flight.
+const RATES: [(usize, &str, f64); 4] = [
+    (1, "bare leader", 0.95),
+    (16, "bare writer", 1.0),
+    (256, "bare writer", 0.8),
+    (4096, "bare writer", 0.6),
+];
+
+/// How much longer the slowest hundredth may take.
+const P99_RATIO_MAX: f64 = 1.3;
+
+/// Microseconds that a lone append may take beyond a sync.
+const LONE_US_MAX: f64 = 20.0;
+
+fn verdicts(row: &Row) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    let targets = RATES
+        .iter()
+        .filter(|(level, ..)| row.in_flight == Some(*level));
+    for (level, name, rate) in targets {
+        let Some(reference) = row.references.iter().find(|one| one.name == *name) else {
+            continue;
+        };
+        let what = format!("{}, {level} in flight: ratio to the {name}", row.name);
+        verdicts.push(Verdict::new(
+            what,
+            Bound::AtLeast(*rate),
+            reference.ratio.median,
+        ));
+        if let Some(ratio) = reference.p99_ratio {
+            let what = format!(
+                "{}, {level} in flight: p99 over that of the {name}",
+                row.name
+            );
+            verdicts.push(Verdict::new(what, Bound::AtMost(P99_RATIO_MAX), ratio));
+        }
+        let both = row.measured.latency.zip(reference.measured.latency);
+        if let (1, Some((own, sync))) = (*level, both) {
+            let what = format!("{}, alone: microseconds beyond a sync", row.name);
+            let beyond = own.p50_us - sync.p50_us;
+            verdicts.push(Verdict::new(what, Bound::AtMost(LONE_US_MAX), beyond));
+        }
+    }
+    verdicts
 }

@@ -1,6 +1,7 @@
 //! Benchmarks of Refrain, as ratios against references of the same run.
 //!
-//! One file per workload: [`memory`], [`durable`], [`request_reply`], [`replay`] and [`journal`].
+//! One file per workload: [`memory`], [`durable`], [`request_reply`], [`replay`],
+//! [`journal`] and [`streams`].
 //! A row and its references take turns ([`turns`]), each for several runs; printed are the median and
 //! the spread. `docs/performance.md` says what bounds the figures and what is not measured.
 
@@ -29,7 +30,9 @@ mod replay;
 mod report;
 mod request_reply;
 mod stats;
+mod streams;
 mod turns;
+mod verdict;
 
 use std::cell::Cell;
 use std::path::Path;
@@ -57,10 +60,16 @@ const WORKLOADS: [Workload; 4] = [
     ("replay", replay::measure),
 ];
 
-const JOURNAL: Workload = ("journal", journal::measure);
+/// What `journal` measures.
+const JOURNAL: [Workload; 2] = [("journal", journal::measure), ("streams", streams::measure)];
 
 fn main() -> ExitCode {
-    match measure(&Flags::parse()) {
+    let flags = Flags::parse();
+    let done = match &flags.command {
+        Some(Command::MemoryOf { dir }) => streams::memory_of(dir).map(|bytes| println!("{bytes}")),
+        None | Some(Command::Journal) => measure(&flags),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("bench: {failure}");
@@ -109,11 +118,11 @@ fn measure(flags: &Flags) -> Result<(), Failure> {
 fn wanted(flags: &Flags) -> Result<Vec<Workload>, String> {
     if flags.only.is_empty() {
         return Ok(match flags.command {
-            None => WORKLOADS.to_vec(),
-            Some(Command::Journal) => vec![JOURNAL],
+            Some(Command::Journal) => JOURNAL.to_vec(),
+            None | Some(Command::MemoryOf { .. }) => WORKLOADS.to_vec(),
         });
     }
-    let all = WORKLOADS.iter().chain([&JOURNAL]);
+    let all = WORKLOADS.iter().chain(&JOURNAL);
     let find = |name: &String| {
         let found = all.clone().find(|(of, _)| of == name);
         found
@@ -123,11 +132,13 @@ fn wanted(flags: &Flags) -> Result<Vec<Workload>, String> {
     flags.only.iter().map(find).collect()
 }
 
-/// Writes the JSON. The journal's table has a file of its own.
+/// Writes the JSON. What `journal` measures has a file of its own, which is committed, unless the run
+/// is a short one.
 fn write(flags: &Flags, report: &Report) -> Result<(), Failure> {
     let name = match flags.command {
-        None => "latest.json",
+        Some(Command::Journal) if flags.is_short() => "journal-short.json",
         Some(Command::Journal) => "journal.json",
+        None | Some(Command::MemoryOf { .. }) => "latest.json",
     };
     let usual = Path::new(RESULTS).join(name);
     std::fs::create_dir_all(RESULTS)?;

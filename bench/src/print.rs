@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table as Grid};
 use crate::report::{Measured, Report, Row, Table};
 use crate::stats::Spread;
 
-const COLUMNS: usize = 11;
+const COLUMNS: usize = 12;
 
 const HEADER: [&str; COLUMNS] = [
     "",
@@ -19,6 +19,7 @@ const HEADER: [&str; COLUMNS] = [
     "min .. max",
     "p50 µs",
     "p99 µs",
+    "p99 ratio",
     "bytes (stored/message)",
 ];
 
@@ -65,11 +66,14 @@ pub(crate) fn table(table: &Table, style: Style) -> String {
         lines.push(cells(row));
         for reference in &row.references {
             let ratio = Some(reference.ratio);
-            let cells = measured(
+            let mut cells = measured(
                 format!("  over {}", reference.name),
                 &reference.measured,
                 ratio,
             );
+            if let Some(ratio) = reference.p99_ratio {
+                cells[10] = format!("{ratio:.2}");
+            }
             lines.push(cells);
         }
     }
@@ -93,7 +97,11 @@ pub(crate) fn table(table: &Table, style: Style) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let notes = table.notes.join("\n  ");
-    format!("\n{}\n{grid}\n  {notes}", table.title)
+    let mut text = format!("\n{}\n{grid}\n  {notes}", table.title);
+    for verdict in &table.verdicts {
+        text.push_str(&format!("\n  {verdict}"));
+    }
+    text
 }
 
 fn cells(row: &Row) -> [String; COLUMNS] {
@@ -102,7 +110,7 @@ fn cells(row: &Row) -> [String; COLUMNS] {
         .in_flight
         .map_or_else(String::new, |count| count.to_string());
     if let Some(bytes) = row.bytes {
-        cells[10] = format!(
+        cells[11] = format!(
             "{:.0}/{:.0} = {:.1}",
             bytes.stored, bytes.message, bytes.amplification
         );

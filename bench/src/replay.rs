@@ -85,6 +85,7 @@ pub(crate) fn measure(assignment: &Assignment) -> Result<Table, Failure> {
         title: "Replay of one stream",
         notes: NOTES.map(str::to_owned).to_vec(),
         rows,
+        verdicts: Vec::new(),
     })
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::effort::Effort;
 use crate::machine::Machine;
 use crate::stats::{Percentiles, Spread};
+use crate::verdict::Verdict;
 
 /// Everything that one call of the benchmarks measured.
 #[derive(Debug, Serialize)]
@@ -26,6 +27,8 @@ pub(crate) struct Table {
     /// What is counted, and what the reference is.
     pub(crate) notes: Vec<String>,
     pub(crate) rows: Vec<Row>,
+    /// Targets of these rows; none where there is no target.
+    pub(crate) verdicts: Vec<Verdict>,
 }
 
 /// One thing that was measured, beside what it is compared with.
@@ -60,6 +63,8 @@ pub(crate) struct Reference {
     pub(crate) measured: Measured,
     /// The row's rate over this one's, run by run.
     pub(crate) ratio: Spread,
+    /// The row's 99th percentile over this one's.
+    pub(crate) p99_ratio: Option<f64>,
 }
 
 /// What one message costs in bytes.
@@ -110,10 +115,12 @@ impl Row {
     pub(crate) fn against(mut self, name: &'static str, measured: Measured) -> Row {
         let pairs = self.measured.runs.iter().zip(&measured.runs);
         let ratios: Vec<f64> = pairs.map(|(run, reference)| run / reference).collect();
+        let both = self.measured.latency.zip(measured.latency);
         self.references.push(Reference {
             name,
             measured,
             ratio: Spread::of(&ratios),
+            p99_ratio: both.map(|(row, reference)| row.p99_us / reference.p99_us),
         });
         self
     }

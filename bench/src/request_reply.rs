@@ -119,6 +119,7 @@ pub(crate) fn measure(assignment: &Assignment) -> Result<Table, Failure> {
         title: "Durable request-reply, to a destination in the same process that replies at once",
         notes: NOTES.map(str::to_owned).to_vec(),
         rows,
+        verdicts: Vec::new(),
     })
 }
 

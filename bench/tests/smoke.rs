@@ -27,7 +27,10 @@ fn a_short_run_of_all_tables_writes_every_row_and_leaves_nothing_else() {
             "600",
         ])
         .args(["--in-flight", "1,16", "--out", "copy.json"])
-        .args(["--only", "memory,durable,request-reply,replay,journal"])
+        .args([
+            "--only",
+            "memory,durable,request-reply,replay,journal,streams",
+        ])
         .output()
         .unwrap();
     let shown = String::from_utf8_lossy(&output.stdout);
@@ -55,6 +58,12 @@ fn a_short_run_of_all_tables_writes_every_row_and_leaves_nothing_else() {
     assert_eq!(rows(&report, "request-reply").unwrap().len(), 3);
     assert_eq!(rows(&report, "replay").unwrap().len(), 6);
     assert_eq!(rows(&report, "journal").unwrap().len(), 6);
+    let streams = report["tables"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        streams["verdicts"].as_array().unwrap().len(),
+        1,
+        "{streams}"
+    );
 
     let lone = &report["tables"][1]["rows"][0];
     assert_eq!(lone["measured"]["runs"].as_array().unwrap().len(), 2);

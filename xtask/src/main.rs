@@ -11,6 +11,7 @@
 
 mod bench;
 mod clock;
+mod fuzz;
 mod guarantees;
 mod marked;
 mod planted;
@@ -33,6 +34,8 @@ usage: cargo xtask TASK [ARGUMENTS]
   tidy               the rules of STYLE.md that a machine can judge
   guarantees         writes the table of docs/guarantees.md from the tests' doc comments
   bench [ARGUMENTS]  the benchmarks, in release mode
+  fuzz [--seconds N] [TARGET...] | TARGET --repeat FILE | --minimise
+                     fuzzes every parser of stored bytes, and damages small journals bit by bit
   planted [NAME...]  plants bugs, and fails unless each is found
   reliability [--full --minutes N] [--record] [PART...]
                      simulation, planted bugs, faults on real disks, with their figures
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         "test" => test::run(&project, rest),
         "tidy" => tidy::run(&project),
         "guarantees" => guarantees::run(&project),
+        "fuzz" => fuzz::run(&project, rest),
         "planted" => planted::run(&project, rest),
         "tools" => tools::run(),
         "reliability" => reliability::run(&project, rest),

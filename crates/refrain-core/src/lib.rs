@@ -126,7 +126,8 @@ pub use channel::{
 pub use codec::{CodecError, Encoding};
 pub use engine::{
     ChannelState, ChannelStatus, Command, Effect, Engine, EngineSettings, Input, Moment, Replay,
-    ReplayError, Signal, SnapshotFormatError, Spoiled, StoredAnswer, Ticket, Writer, stored_answer,
+    ReplayError, Signal, SnapshotFormatError, Spoiled, StoredAnswer, Ticket, Writer, apply_entry,
+    stored_answer,
 };
 pub use entry::{
     Actor, Begun, ChannelMoved, DeclaredChannel, Entry, Envelope, Envelopes, Events, FormatError,

@@ -257,13 +257,14 @@ impl Reading {
         run: &Run,
     ) -> Result<Vec<u32>, ReadError> {
         let path = side.dir.join(index_name(segment.number));
-        let mut bytes = vec![0; run.count as usize * 4];
         let at = u64::from(run.offsets_at);
-        side.disk
-            .open(&path, Access::Read)
-            .and_then(|file| read_exact_at(file.as_ref(), &mut bytes, at))
-            .map_err(|error| self.gone(side, &error))?;
-        decode_offsets(segment, run, &bytes).ok_or_else(|| ReadError::Corrupt {
+        let file = side.disk.open(&path, Access::Read);
+        let offsets = match file.and_then(|file| read_there(&*file, run.count as usize * 4, at)) {
+            Ok(bytes) => decode_offsets(segment, run, &bytes),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+            Err(error) => return Err(self.gone(side, &error)),
+        };
+        offsets.ok_or_else(|| ReadError::Corrupt {
             place: format!("{} at offset {at}", path.display()),
             detail: "the index is damaged; opening the journal without this file makes it again"
                 .into(),
@@ -292,7 +293,9 @@ impl Reading {
             let filled = segment.read(&mut self.buffer, start, room)?;
             let before = self.next;
             for offset in offsets {
-                let bytes = &self.buffer[(offset - start) as usize..filled];
+                // A file that was cut short may end before the place that its index names.
+                let skip = (offset - start) as usize;
+                let bytes = self.buffer.get(skip..filled).unwrap_or_default();
                 let Some(length) = whole_record(bytes) else {
                     break;
                 };
@@ -331,7 +334,9 @@ impl OpenSegment {
 
     /// Bytes of the record at `offset`, which does not fit what was read.
     fn record_bytes(&self, bytes: &[u8], offset: u32) -> Result<usize, ReadError> {
-        let left = self.header.segment_bytes.saturating_sub(offset) as usize;
+        let size = self.file.size().unwrap_or(0);
+        let size = size.min(u64::from(self.header.segment_bytes));
+        let left = usize::try_from(size.saturating_sub(u64::from(offset))).unwrap_or(0);
         let wanted = RecordHeader::peek(bytes).map(|header| header.record_bytes());
         wanted
             .filter(|wanted| (bytes.len() + 1..=left).contains(wanted))
@@ -363,11 +368,24 @@ impl Entries {
     }
 }
 
+/// `length` bytes at `offset`, with no memory taken for what is not there.
+fn read_there(file: &dyn DiskFile, length: usize, offset: u64) -> io::Result<Vec<u8>> {
+    if file.size()? < offset + length as u64 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut bytes = vec![0; length];
+    read_exact_at(file, &mut bytes, offset)?;
+    Ok(bytes)
+}
+
 /// The first of `offsets`, and those after it that are worth reading in the same call.
 fn close_together(offsets: &[u32]) -> &[u32] {
     let start = offsets[0];
-    let reach =
-        |pair: &&[u32]| pair[1] - pair[0] <= GAP_BYTES && (pair[1] - start) as usize <= CHUNK_BYTES;
+    // An index may be wrong in any way: offsets that do not grow are read one by one.
+    let reach = |pair: &&[u32]| {
+        let gap = pair[1].checked_sub(pair[0]);
+        gap.is_some_and(|gap| gap <= GAP_BYTES) && (pair[1] - start) as usize <= CHUNK_BYTES
+    };
     let count = 1 + offsets.windows(2).take_while(reach).count();
     &offsets[..count]
 }

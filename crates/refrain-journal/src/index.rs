@@ -30,6 +30,8 @@ pub(crate) struct Index {
     open: OpenSegment,
     /// The streams in the order of their names; made when somebody asks, dropped with a new name.
     by_name: Option<Vec<u32>>,
+    /// Numbers of streams are below it.
+    streams_max: u32,
     followers: HashMap<Name, Vec<Waker>>,
 }
 
@@ -88,7 +90,7 @@ pub(crate) struct Contradiction {
 }
 
 impl Contradiction {
-    fn new(stream: u32, detail: impl Into<String>) -> Contradiction {
+    pub(crate) fn new(stream: u32, detail: impl Into<String>) -> Contradiction {
         let detail = detail.into();
         Contradiction { stream, detail }
     }
@@ -102,8 +104,16 @@ impl Index {
             sealed: VecDeque::new(),
             open: OpenSegment::new(header),
             by_name: None,
+            streams_max: STREAMS_MAX,
             followers: HashMap::new(),
         }
+    }
+
+    /// Lets in numbers of streams below `streams_max` only, until it is changed again. Numbers have
+    /// no gaps, so while a log is read, its size bounds them; or a record of a few bytes would make
+    /// a table of 2^24 streams.
+    pub(crate) fn bound_streams(&mut self, streams_max: u32) {
+        self.streams_max = streams_max.min(STREAMS_MAX);
     }
 
     /// Adds one record of the open segment.
@@ -123,7 +133,7 @@ impl Index {
     }
 
     fn add_entry(&mut self, id: u32, position: u64, offset: u32) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, id)?;
+        let stream = Index::stream_mut(&mut self.streams, id, self.streams_max)?;
         if stream.is_unseen() {
             stream.first = position;
         } else if stream.next != position {
@@ -141,7 +151,7 @@ impl Index {
     }
 
     fn declare(&mut self, new: &Declaration, segment: u64) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, new.stream)?;
+        let stream = Index::stream_mut(&mut self.streams, new.stream, self.streams_max)?;
         if stream.name.as_ref().is_some_and(|name| *name != new.name) {
             return Err(Contradiction::new(new.stream, "it has two names"));
         }
@@ -161,9 +171,13 @@ impl Index {
         Ok(())
     }
 
-    fn stream_mut(streams: &mut Vec<Stream>, id: u32) -> Result<&mut Stream, Contradiction> {
-        if id >= STREAMS_MAX {
-            return Err(Contradiction::new(id, "there are never so many streams"));
+    fn stream_mut(
+        streams: &mut Vec<Stream>,
+        id: u32,
+        streams_max: u32,
+    ) -> Result<&mut Stream, Contradiction> {
+        if id >= streams_max {
+            return Err(Contradiction::new(id, "there cannot be so many streams"));
         }
         let index = id as usize;
         if index >= streams.len() {
@@ -197,7 +211,7 @@ impl Index {
     ) -> Result<(), Contradiction> {
         let header = self.open.header;
         for run in &table.runs {
-            let stream = Index::stream_mut(&mut self.streams, run.stream)?;
+            let stream = Index::stream_mut(&mut self.streams, run.stream, self.streams_max)?;
             if stream.is_unseen() {
                 stream.first = run.first;
             } else if stream.next != run.first {
@@ -207,7 +221,7 @@ impl Index {
         }
         for declaration in table.declarations {
             let id = declaration.stream;
-            let next = Index::stream_mut(&mut self.streams, id)?.next;
+            let next = Index::stream_mut(&mut self.streams, id, self.streams_max)?.next;
             let next = next.max(declaration.next);
             let stream = &mut self.streams[id as usize];
             stream.next = next;

@@ -114,7 +114,12 @@ impl FileJournal {
         let keeper = Keeper::new(next_segment, recovered.spare, recovered.unindexed);
         let keeper = Arc::new(keeper);
         let dir = dir.to_path_buf();
-        let read_side = ReadSide::new(Arc::clone(&disk), dir.clone(), recovered.index);
+        let read_side = ReadSide::new(
+            Arc::clone(&disk),
+            dir.clone(),
+            recovered.index,
+            recovered.names,
+        );
         let read_side = Arc::new(read_side);
         let queue = Arc::new(Queue::new(settings, Arc::clone(&read_side.names), nexts));
         let log = Log::new(

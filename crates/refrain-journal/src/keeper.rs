@@ -4,8 +4,9 @@
 //!
 //! A spare is ready as soon as it is there, and is filled with zeros piece by piece while nobody needs
 //! it, a little ahead of the place that the log has reached in its own segment: so the zeros share the
-//! disk with the log evenly, and a log that stands still costs nothing. If the log is faster than the
-//! zeros, it takes the spare as it is and waits for one piece at most.
+//! disk with the log evenly, and a log that stands still costs nothing. Large frames of the log do not
+//! count, for they gain nothing. If the log is faster than the zeros, it takes the spare as it is and
+//! waits for one piece at most.
 
 use std::collections::VecDeque;
 use std::io;
@@ -72,6 +73,10 @@ pub(crate) enum NoSpare {
 
 /// How far the zeros of the spare are ahead of the log in its segment.
 const FILL_AHEAD_BYTES: u32 = 4 * 1024 * 1024;
+
+/// The largest frames that zeros are written for. A sync of larger ones gains less from zeros than it
+/// loses by sharing the disk with them.
+const FILL_FRAME_BYTES: u32 = 128 * 1024;
 
 /// After how many bytes the log says how far it is.
 const LOG_STEP_BYTES: u32 = 1024 * 1024;
@@ -215,9 +220,10 @@ impl Keeper {
         self.work.notify_one();
     }
 
-    /// Says that the log went on from offset `from` of its segment to `to`.
+    /// Says that a frame of the log lies from offset `from` of its segment to `to`.
     pub(crate) fn log_went_on(&self, from: u32, to: u32) {
-        if from / LOG_STEP_BYTES != to / LOG_STEP_BYTES {
+        let is_worth_zeros = to - from <= FILL_FRAME_BYTES;
+        if is_worth_zeros && from / LOG_STEP_BYTES != to / LOG_STEP_BYTES {
             self.lock().log_offset = to;
             self.work.notify_one();
         }

@@ -12,6 +12,9 @@ mod completion;
 mod cursor;
 mod error;
 mod format;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 pub mod inspect;
 mod journal;

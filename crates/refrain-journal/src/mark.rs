@@ -52,7 +52,13 @@ impl MarkFile {
             Err(error) => return Err(OpenError::io(&path)(error)),
         };
         for _ in 0..READS_MAX {
-            let bytes = read_whole(file.as_ref(), MARK_FILE_BYTES).map_err(OpenError::io(&path))?;
+            let bytes = match read_whole(file.as_ref(), MARK_FILE_BYTES) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Err(OpenError::corrupt(&path, 0, error.to_string()));
+                }
+                Err(error) => return Err(OpenError::io(&path)(error)),
+            };
             match Mark::newest(&bytes) {
                 Ok(mark) => return Ok(Some(mark)),
                 Err(Unreadable::Version(version)) => {

@@ -5,6 +5,8 @@ use std::sync::{PoisonError, RwLock};
 
 use refrain_core::Name;
 
+use crate::index::{Contradiction, Index};
+
 /// Streams that one journal may have: numbers index tables, so damaged or hostile bytes must not
 /// make those large.
 pub(crate) const STREAMS_MAX: u32 = 1 << 24;
@@ -29,6 +31,13 @@ pub(crate) struct Looked {
 }
 
 impl Names {
+    /// The names that a log declared.
+    pub(crate) fn of(index: &Index) -> Result<Names, Contradiction> {
+        let names = Names::default();
+        names.learn(index.names())?;
+        Ok(names)
+    }
+
     pub(crate) fn find(&self, name: &Name) -> Option<u32> {
         self.look(name).map(|looked| looked.stream)
     }
@@ -45,12 +54,23 @@ impl Names {
     }
 
     pub(crate) fn add(&self, name: Name, stream: u32) {
+        let learnt = self.learn([(name, stream)].into_iter());
+        assert_eq!(learnt, Ok(()), "names keep their numbers");
+    }
+
+    /// Adds names that a log declared, of which each stands for one number.
+    pub(crate) fn learn(
+        &self,
+        declared: impl Iterator<Item = (Name, u32)>,
+    ) -> Result<(), Contradiction> {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let before = known.streams.insert(name, stream);
-        assert!(
-            before.is_none_or(|before| before == stream),
-            "names keep their numbers"
-        );
+        for (name, stream) in declared {
+            let before = known.streams.insert(name, stream);
+            if before.is_some_and(|before| before != stream) {
+                return Err(Contradiction::new(stream, "another stream has its name"));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn remove(&self, name: &Name) {

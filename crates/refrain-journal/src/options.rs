@@ -106,11 +106,7 @@ impl JournalOptions {
 
     /// Checks what was written.
     pub(crate) fn check(self) -> Result<Settings, SettingError> {
-        let segment_range = SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX;
-        let is_aligned = self
-            .segment_bytes
-            .is_multiple_of(u64::from(SEGMENT_HEADER_BYTES));
-        if !segment_range.contains(&self.segment_bytes) || !is_aligned {
+        if !is_segment_size(self.segment_bytes) {
             return Err(SettingError::SegmentBytes(self.segment_bytes));
         }
         let positive = [
@@ -133,6 +129,12 @@ impl JournalOptions {
             identity: self.identity,
         })
     }
+}
+
+/// Whether a segment may have this size.
+pub(crate) fn is_segment_size(bytes: u64) -> bool {
+    let range = SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX;
+    range.contains(&bytes) && bytes.is_multiple_of(u64::from(SEGMENT_HEADER_BYTES))
 }
 
 /// Checked options.

@@ -27,11 +27,8 @@ pub(crate) struct ReadSide {
 }
 
 impl ReadSide {
-    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf, index: Index) -> ReadSide {
-        let names = Names::default();
-        for (name, stream) in index.names() {
-            names.add(name, stream);
-        }
+    /// `names` are those of `index`.
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf, index: Index, names: Names) -> ReadSide {
         ReadSide {
             disk,
             dir,

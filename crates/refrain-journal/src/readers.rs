@@ -69,6 +69,15 @@ impl Readers {
         self.bell.notify_all();
     }
 
+    /// Does a job that waits, if there is one, on the calling thread.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn work_once(&self) {
+        let job = self.lock().waiting.pop_front();
+        if let Some(job) = job {
+            job();
+        }
+    }
+
     fn work(&self) {
         loop {
             let mut jobs = self.lock();

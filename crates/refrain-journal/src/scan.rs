@@ -102,6 +102,11 @@ impl Scan {
         if !is_expected || crosses || frame_bytes > room {
             return Ok((Found::Stranger, None));
         }
+        // Zeros, of which there may be a lot behind the end of a short file, complete no frame.
+        let end = u64::from(self.at.offset) + frame_bytes as u64;
+        if !self.window.holds(self.at.offset, frame_bytes) && self.segment.file.size()? < end {
+            return Ok((Found::Fragment, None));
+        }
         let frame = self
             .window
             .get(&self.segment, self.at.offset, frame_bytes)?;
@@ -138,7 +143,8 @@ impl Scan {
             has_later_frame: false,
             dirty_end: self.at.offset,
         };
-        let size = self.segment.header.segment_bytes;
+        let file_bytes = u32::try_from(self.segment.file.size()?).unwrap_or(u32::MAX);
+        let size = self.segment.header.segment_bytes.min(file_bytes);
         let mut offset = self.at.offset;
         while offset < size {
             let page = (size - offset).min(PAGE_BYTES as u32);
@@ -216,6 +222,12 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Whether `length` bytes at `offset` were read already.
+    fn holds(&self, offset: u32, length: usize) -> bool {
+        let offset = offset as usize;
+        offset >= self.start && offset + length <= self.start + self.bytes.len()
+    }
+
     /// `length` bytes at `offset`. Behind the end of a file that is shorter than it should be
     /// there are zeros, which no frame is made of.
     pub(crate) fn get(
@@ -224,8 +236,8 @@ impl Window {
         offset: u32,
         length: usize,
     ) -> io::Result<&[u8]> {
+        let is_inside = self.holds(offset, length);
         let offset = offset as usize;
-        let is_inside = offset >= self.start && offset + length <= self.start + self.bytes.len();
         if !is_inside {
             let room = segment.header.segment_bytes as usize - offset;
             let wanted = length.max(WINDOW_BYTES.min(room));

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::error::OpenError;
 use crate::format::Unreadable;
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::options::is_segment_size;
 use crate::planted;
 use crate::storage::{Access, Disk, DiskFile, read_up_to, write_all_at};
 
@@ -111,8 +112,9 @@ impl Segment {
             let detail = "the segment belongs to another journal or another place";
             return Err(OpenError::corrupt(&path, 0, detail));
         }
-        if header.segment_bytes <= SEGMENT_HEADER_BYTES {
-            return Err(OpenError::corrupt(&path, 0, "the segment has no room"));
+        if !is_segment_size(u64::from(header.segment_bytes)) {
+            let detail = format!("no segment has {} bytes", header.segment_bytes);
+            return Err(OpenError::corrupt(&path, 0, detail));
         }
         Ok(Segment::new(file, path, header))
     }

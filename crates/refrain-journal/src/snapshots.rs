@@ -227,7 +227,7 @@ fn position_in(file: &str, stream: &Name) -> Option<Position> {
     (name == stream.as_str()).then_some(position)
 }
 
-fn encode(stream: &Name, position: Position, content: &[u8]) -> Vec<u8> {
+pub(crate) fn encode(stream: &Name, position: Position, content: &[u8]) -> Vec<u8> {
     let name = stream.as_str().as_bytes();
     let mut bytes = vec![0; HEADER_BYTES];
     bytes[..8].copy_from_slice(&MAGIC);
@@ -280,7 +280,7 @@ impl Header {
 }
 
 /// Where the content of a snapshot file starts, if it is whole and the wanted one.
-fn content_at(stream: &Name, position: Position, bytes: &[u8]) -> Result<usize, String> {
+pub(crate) fn content_at(stream: &Name, position: Position, bytes: &[u8]) -> Result<usize, String> {
     if bytes.len() < HEADER_BYTES || bytes[..8] != MAGIC {
         return Err("this is not a snapshot".into());
     }

@@ -12,7 +12,9 @@ use refrain_core::port::journal::ReadError;
 use crate::error::OpenError;
 use crate::format::mark::{End, Mark};
 use crate::format::segment_index::Span;
+use crate::index::Contradiction;
 use crate::mark::MarkFile;
+use crate::names::Names;
 use crate::read_side::ReadSide;
 use crate::recovery::table::Found;
 use crate::recovery::{Reach, Walk, Walked, read_table, take};
@@ -53,8 +55,9 @@ impl Tracker {
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: PathBuf) -> Result<Tracker, OpenError> {
         let (mark, walked) = walk(disk.as_ref(), &dir)?;
         let scan = Scan::new(walked.tail, walked.end, walked.epoch);
+        let names = Names::of(&walked.index).map_err(contradicted(&dir))?;
         Ok(Tracker {
-            side: Arc::new(ReadSide::new(disk, dir, walked.index)),
+            side: Arc::new(ReadSide::new(disk, dir, walked.index, names)),
             progress: Mutex::new(Progress {
                 scan,
                 start: walked.start,
@@ -113,7 +116,7 @@ impl Tracker {
         progress.start = walked.start;
         progress.first_segment = mark.first_segment;
         let mut before = std::mem::replace(&mut *side.index(), walked.index);
-        self.learn_names(0);
+        self.learn_names(0)?;
         for waker in before.take_all_followers() {
             waker.wake();
         }
@@ -133,7 +136,7 @@ impl Tracker {
                 (Found::Frame, Some(frame)) => {
                     let known = side.index().nexts().len();
                     take(scan, &mut side.index(), &frame)?;
-                    self.learn_names(known);
+                    self.learn_names(known)?;
                 }
                 _ if is_last => {
                     let at = u64::from(scan.at.offset);
@@ -173,14 +176,12 @@ impl Tracker {
     }
 
     /// Makes the streams that the index knows beyond the first `known` be found by name.
-    fn learn_names(&self, known: usize) {
+    fn learn_names(&self, known: usize) -> Result<(), OpenError> {
         let index = self.side.index();
-        for (name, stream) in index
-            .names()
-            .filter(|(_, stream)| *stream as usize >= known)
-        {
-            self.side.names.add(name, stream);
-        }
+        let names = index.names();
+        let new = names.filter(|(_, stream)| *stream as usize >= known);
+        let learnt = self.side.names.learn(new);
+        learnt.map_err(contradicted(&self.side.dir))
     }
 
     pub(crate) fn start_watching(&self) {
@@ -231,6 +232,10 @@ impl Tracker {
     fn lock_watch(&self) -> MutexGuard<'_, Watch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn contradicted(dir: &Path) -> impl FnOnce(Contradiction) -> OpenError {
+    move |found| OpenError::corrupt(dir, 0, found.to_string())
 }
 
 /// Goes through the log up to the mark. Segments may go away meanwhile: then again.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::driver::{self, Inlets, Parts};
 use crate::error::BuildError;
-use crate::handle::{BATCH_MAX, Handle, Shared};
+use crate::handle::{BATCH_MAX, Handle, Past, Shared};
 use crate::lead::{Lead, check_channels, outlets};
 use crate::progress::Progress;
 use crate::queue::queue;
@@ -149,7 +149,7 @@ where
             room_max: inbox_bytes_max,
             control: control_sender,
             progress: progress.clone(),
-            retention: weak.clone(),
+            past: Arc::downgrade(&(retention.clone() as Arc<dyn Past<P>>)),
             stage: stage.clone(),
         });
         let member = Member {

@@ -117,13 +117,14 @@
 //! | watch | [`Refrain::events`], [`Signal`], [`ChannelStatus`], [`RecoveryStatus`] |
 //! | keep | [`FileJournal`], [`FileSnapshots`], [`SnapshotPolicy`]; [`MemoryJournal`] for tests |
 //! | let go | [`RetentionPolicy`], [`Hold`], [`Checkpoints`], [`Refrain::retain`] |
-//! | look back | [`History`], [`StateDigest`] |
+//! | look back | [`Handle::state_at`], [`History`], [`Entries`], [`StateDigest`] |
 
 mod bound_snapshot;
 mod builder;
 mod clock;
 mod description;
 mod driver;
+mod entries;
 pub mod entry;
 mod error;
 mod handle;
@@ -143,9 +144,11 @@ mod signal;
 mod snapshot_policy;
 mod stage;
 mod state_digest;
+mod turn;
 mod weight;
 
 pub use builder::{Builder, ProcessorBuilder};
+pub use entries::{Entries, EntryAt};
 pub use error::{BuildError, QueryError, StartError};
 pub use handle::Handle;
 pub use history::History;

@@ -20,6 +20,8 @@ pub struct RecoveryStatus {
     pub entries: u64,
     /// Entries still to apply, as far as known.
     pub remaining: u64,
+    /// Entries applied in a second, on average so far.
+    pub rate: u64,
     /// Whether the processor takes messages.
     pub is_done: bool,
     /// Why the recovery waits for the journal, while it does.
@@ -54,6 +56,7 @@ impl Progress {
             processor,
             entries: 0,
             remaining: 0,
+            rate: 0,
             is_done: false,
             waits_for: None,
             began: Timestamp::EPOCH,
@@ -69,6 +72,11 @@ impl Progress {
         }
     }
 
+    /// Of a replay that is nobody's recovery: nobody is told.
+    pub(crate) fn unwatched(processor: Name) -> Progress {
+        Progress::new(processor, &Signals::new())
+    }
+
     /// A replay begins; also again, when one before it came to nothing.
     pub(crate) fn begin(&self, now: Timestamp, snapshot: Option<Position>, remaining: u64) {
         let mut state = self.lock();
@@ -76,6 +84,7 @@ impl Progress {
             processor: state.status.processor.clone(),
             entries: 0,
             remaining,
+            rate: 0,
             is_done: false,
             waits_for: None,
             began: now,
@@ -91,6 +100,7 @@ impl Progress {
         let mut state = self.lock();
         state.status.entries += count;
         state.status.remaining = state.status.remaining.saturating_sub(count);
+        state.status.rate = rate(state.status.entries, now.since(state.status.began));
         if now.since(state.told_at) >= TOLD_EVERY {
             self.tell(&mut state, now);
         }
@@ -128,10 +138,18 @@ impl Progress {
             processor: state.status.processor.clone(),
             entries: state.status.entries,
             remaining: state.status.remaining,
+            rate: state.status.rate,
         });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Entries in a second. What took no time that could be measured took a microsecond.
+fn rate(entries: u64, span: Duration) -> u64 {
+    let micros = span.as_micros().max(1);
+    let rate = u128::from(entries) * 1_000_000 / micros;
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }

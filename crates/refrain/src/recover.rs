@@ -9,12 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bound_snapshot::{entry_digest, unbind};
-use crate::clock::Clock;
 use crate::planted;
 use crate::progress::Progress;
-
-/// Entries that are applied between two looks at whether anything else is to be done.
-const YIELD_EVERY: u64 = 4096;
+use crate::turn::Turn;
 
 /// What a recovery needs.
 #[derive(Debug, Clone)]
@@ -55,6 +52,22 @@ pub enum RecoverError {
         /// Its first kept entry.
         first: Position,
     },
+    /// A state of the past was wanted whose entries are forgotten.
+    #[error("{stream} begins at {first}, and position {wanted} is gone")]
+    Forgotten {
+        /// The processor's stream.
+        stream: Name,
+        /// The position that was asked for.
+        wanted: Position,
+        /// Its first kept entry.
+        first: Position,
+    },
+    /// The runtime has ended.
+    #[error("the runtime of {stream} has ended")]
+    Ended {
+        /// The processor's stream.
+        stream: Name,
+    },
     /// The entry that begins a new epoch could not be appended.
     #[error("{stream} cannot be written")]
     Begin {
@@ -84,30 +97,31 @@ impl<P> Source<P>
 where
     P: Processor + Clone + Serialize + DeserializeOwned,
 {
-    /// The state of `stream` as of `up_to` (inclusive), or of now.
+    /// The state of `stream` as of `up_to` (inclusive), or of now. Gives the turn up for as long as
+    /// the journal is slow, and shares it with others.
     pub(crate) async fn replay(
         &self,
         stream: &Name,
         up_to: Option<Position>,
-        clock: &Clock,
+        turn: &mut Turn<'_>,
         progress: &Progress,
     ) -> Result<Replay<P>, RecoverError> {
         let read = |cause| RecoverError::Read {
             stream: stream.clone(),
             cause,
         };
-        let head = self.journal.head(stream).await.map_err(read)?;
+        let head = turn.lend(self.journal.head(stream)).await.map_err(read)?;
         let last = up_to.or(head).min(head);
-        let mut replay = self.start(stream, last).await?;
+        let mut replay = turn.lend(self.start(stream, last, up_to)).await?;
         let from = replay.next();
         let remaining = last.map_or(0, |last| (last.get() + 1).saturating_sub(from.get()));
-        progress.begin(clock.now(), from.before(), remaining);
+        progress.begin(turn.clock.now(), from.before(), remaining);
         if remaining == 0 {
             return Ok(replay);
         }
-        let mut cursor = self.journal.read(stream, from).await.map_err(read)?;
-        let mut since_yield = 0;
-        while let Some(chunk) = cursor.next().await.map_err(read)? {
+        let cursor = turn.lend(self.journal.read(stream, from)).await;
+        let mut cursor = cursor.map_err(read)?;
+        while let Some(chunk) = turn.lend(cursor.next()).await.map_err(read)? {
             let mut applied = 0;
             for (position, entry) in chunk.entries() {
                 if Some(position) > last {
@@ -121,15 +135,12 @@ where
                     })?;
                 applied += 1;
             }
-            progress.applied(applied, clock.now());
-            since_yield += applied;
-            if since_yield >= YIELD_EVERY {
-                since_yield = 0;
-                tokio::task::yield_now().await;
-            }
+            progress.applied(applied, turn.clock.now());
             if Some(chunk.last()) >= last {
                 break;
             }
+            drop(chunk);
+            turn.applied(applied).await;
         }
         Ok(replay)
     }
@@ -140,6 +151,7 @@ where
         &self,
         stream: &Name,
         last: Option<Position>,
+        wanted: Option<Position>,
     ) -> Result<Replay<P>, RecoverError> {
         if let Some(replay) = self.newest_snapshot(stream, last).await {
             return Ok(replay);
@@ -149,12 +161,17 @@ where
             stream: stream.clone(),
             cause,
         })?;
-        match first {
-            Some(first) if first > Position::FIRST => Err(RecoverError::NoSnapshot {
-                stream: stream.clone(),
+        let stream = stream.clone();
+        match (first, wanted) {
+            (Some(first), Some(wanted)) if first > wanted => Err(RecoverError::Forgotten {
+                stream,
+                wanted,
                 first,
             }),
-            Some(_) | None => Ok(Replay::new(self.initial.clone(), self.remember)),
+            (Some(first), _) if first > Position::FIRST => {
+                Err(RecoverError::NoSnapshot { stream, first })
+            }
+            (Some(_) | None, _) => Ok(Replay::new(self.initial.clone(), self.remember)),
         }
     }
 

@@ -63,6 +63,8 @@ pub enum Signal {
         entries: u64,
         /// Entries still to apply.
         remaining: u64,
+        /// Entries applied in a second, on average so far.
+        rate: u64,
     },
     /// A processor is up to date and takes messages.
     Recovered {

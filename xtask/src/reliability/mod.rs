@@ -36,10 +36,14 @@ struct Runner {
 }
 
 /// All parts, the quick ones first.
-const PARTS: [Runner; 3] = [
+const PARTS: [Runner; 4] = [
     Runner {
         name: "faults",
         run: faults::run,
+    },
+    Runner {
+        name: "fuzz",
+        run: crate::fuzz::part,
     },
     Runner {
         name: "planted",

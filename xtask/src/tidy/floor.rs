@@ -35,6 +35,7 @@ const FLOORS: &[Floor] = &[
     floor("orders", &["refrain", "refrain-http"]),
     tool("bench"),
     tool("faults"),
+    tool("hostile"),
     tool("sim"),
     tool("xtask"),
 ];

@@ -38,7 +38,7 @@ pub use begin::Writer;
 pub use commit::{StoredAnswer, stored_answer};
 pub use input::{Command, Effect, Input, Moment, Signal, Ticket};
 pub use message::Spoiled;
-pub use replay::{Replay, ReplayError, SnapshotFormatError};
+pub use replay::{Replay, ReplayError, SnapshotFormatError, apply_entry};
 pub use status::{ChannelState, ChannelStatus};
 
 use commit::Buffers;

@@ -149,7 +149,7 @@ impl<P: Processor> Replay<P> {
             Entry::Begun(begun) => self.ledger.fold_begun(&begun).map_err(at),
             Entry::ChannelMoved(moved) => self.ledger.fold_moved(&moved).map_err(at),
             Entry::Step(step) => {
-                self.apply(position, &step)?;
+                apply_step(&mut self.state, position, &step)?;
                 let mut fingerprint = self.ledger.fingerprint(&step.cause);
                 if planted::is("memory-lost-on-restart") {
                     fingerprint = 0;
@@ -158,27 +158,48 @@ impl<P: Processor> Replay<P> {
             }
         }
     }
+}
 
-    fn apply(&mut self, position: Position, step: &Step<'_>) -> Result<(), ReplayError> {
-        for event in step.events.iter() {
-            let bytes = event.map_err(|reason| ReplayError::Format { position, reason })?;
-            let encoded = Encoded {
-                encoding: step.encoding,
-                bytes,
-            };
-            let events = decode_event::<P>(step.event_version, encoded)
-                .map_err(|reason| ReplayError::Event { position, reason })?;
-            for event in events.iter() {
-                catch_unwind(AssertUnwindSafe(|| self.state.apply(event))).map_err(|panic| {
-                    ReplayError::Panicked {
-                        position,
-                        text: panic_text(&*panic),
-                    }
-                })?;
-            }
-        }
-        Ok(())
+/// Applies the events of the entry at `position` to `state`, whatever it is a state of. Entries
+/// without events change nothing.
+///
+/// # Errors
+/// [`ReplayError`]; the state is then of no use.
+pub fn apply_entry<P: Processor>(
+    state: &mut P,
+    position: Position,
+    bytes: &[u8],
+) -> Result<(), ReplayError> {
+    let entry = Entry::decode(bytes);
+    match entry.map_err(|reason| ReplayError::Format { position, reason })? {
+        Entry::Begun(_) | Entry::ChannelMoved(_) => Ok(()),
+        Entry::Step(step) => apply_step(state, position, &step),
     }
+}
+
+fn apply_step<P: Processor>(
+    state: &mut P,
+    position: Position,
+    step: &Step<'_>,
+) -> Result<(), ReplayError> {
+    for event in step.events.iter() {
+        let bytes = event.map_err(|reason| ReplayError::Format { position, reason })?;
+        let encoded = Encoded {
+            encoding: step.encoding,
+            bytes,
+        };
+        let events = decode_event::<P>(step.event_version, encoded)
+            .map_err(|reason| ReplayError::Event { position, reason })?;
+        for event in events.iter() {
+            catch_unwind(AssertUnwindSafe(|| state.apply(event))).map_err(|panic| {
+                ReplayError::Panicked {
+                    position,
+                    text: panic_text(&*panic),
+                }
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// One event in the common case, without a heap allocation; several when an upcaster splits it.

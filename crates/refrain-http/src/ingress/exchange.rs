@@ -9,13 +9,14 @@ use http::{Request, StatusCode};
 use refrain_core::{AskError, MessageId, Processor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::sync::SemaphorePermit;
 
 use super::identity::Identity;
 use super::json::JsonError;
 use super::kind::Kind;
 use super::mode::Mode;
 use super::{Ingress, Problem, Reader};
-use crate::body::{self, BodyError};
+use crate::body::{self, BodyError, UntakenError};
 use crate::cloudevents::{CloudEvent, EventError};
 
 /// Events of one batch.
@@ -42,7 +43,8 @@ impl<P: Processor> Ingress<P> {
             let detail = format!("the content encoding {encoding:?} is not taken");
             return Err(Kind::UnsupportedMediaType.problem().detail(detail));
         }
-        let body = self.read(body).await?;
+        // The room of the body is kept until the message is answered.
+        let (body, _room) = self.read(body).await?;
         let submission = match mode {
             Mode::Plain => self.plain(&head.headers, &body)?,
             Mode::Binary => self.event_of(CloudEvent::from_binary(&head.headers, &body))?,
@@ -53,12 +55,17 @@ impl<P: Processor> Ingress<P> {
         Ok(json_response(status, &answer))
     }
 
-    async fn read(&self, mut body: Body) -> Result<Bytes, Problem> {
-        match body::read(&mut body, self.body_bytes_max).await {
-            Ok(bytes) => Ok(bytes),
+    async fn read(&self, mut body: Body) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Problem> {
+        match body::read_within(&mut body, self.body_bytes_max, &self.bodies_room).await {
+            Ok(read) => Ok(read),
             Err(error) => {
                 body::discard(&mut body, DISCARD_BYTES_MAX).await;
-                Err(unread(error))
+                Err(match error {
+                    UntakenError::Body(error) => unread(error),
+                    UntakenError::NoRoom => {
+                        Kind::Overloaded.problem().retry_after(self.retry_after)
+                    }
+                })
             }
         }
     }

@@ -40,10 +40,14 @@ use refrain_core::Processor;
 use refrain_core::port::asks::Asks;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use self::json::JsonError;
 use self::kind::Kind;
 pub use self::problem::{Problem, Repeat};
+
+/// Bytes of all bodies that are read or handled at the same time, unless chosen otherwise.
+const BODIES_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
 
 /// Makes a message of JSON.
 type Reader<M> = Arc<dyn Fn(&[u8]) -> Result<M, JsonError> + Send + Sync>;
@@ -101,6 +105,8 @@ pub struct Ingress<P: Processor> {
     rejecting: Rejecting<P::Rejection>,
     draw: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
     body_bytes_max: usize,
+    /// The bytes that bodies may still take.
+    bodies_room: Semaphore,
     retry_after: Duration,
 }
 
@@ -120,6 +126,7 @@ impl<P: Processor> Ingress<P> {
             rejecting: Arc::new(rejected),
             draw: Arc::new(rand::random::<[u8; 16]>),
             body_bytes_max: 1024 * 1024,
+            bodies_room: Semaphore::new(BODIES_BYTES_DEFAULT),
             retry_after: Duration::from_secs(1),
         }
     }
@@ -202,6 +209,14 @@ impl<P: Processor> Ingress<P> {
     #[must_use]
     pub fn body_bytes_max(mut self, bytes: usize) -> Ingress<P> {
         self.body_bytes_max = bytes;
+        self
+    }
+
+    /// Bytes of all bodies that are read or handled at the same time; 64 MiB unless chosen. What does
+    /// not fit is refused as overloaded, with a 503, before anything happened.
+    #[must_use]
+    pub fn bodies_bytes_max(mut self, bytes: usize) -> Ingress<P> {
+        self.bodies_room = Semaphore::new(bytes.min(Semaphore::MAX_PERMITS));
         self
     }
 

@@ -1,6 +1,6 @@
 //! The header of a frame: one flush batch, all or nothing.
 
-use super::{u32_at, u64_at};
+use super::{counter_at, u32_at};
 use crate::planted;
 
 /// Bytes of a frame's header.
@@ -58,8 +58,8 @@ impl FrameHeader {
             return None;
         }
         let header = FrameHeader {
-            number: u64_at(bytes, 8)?,
-            epoch: u64_at(bytes, 16)?,
+            number: counter_at(bytes, 8)?,
+            epoch: counter_at(bytes, 16)?,
             chain: u32_at(bytes, 24)?,
             digest: u32_at(bytes, 28)?,
             body_bytes: u32_at(bytes, 32)?,

@@ -3,7 +3,8 @@
 //! Two slots in one file, of which one is written between two syncs, so that a torn or damaged slot
 //! leaves an older one. An older mark is never wrong, it only lags.
 
-use super::{Unreadable, VERSION, u32_at, u64_at};
+use super::segment_header::SEGMENT_HEADER_BYTES;
+use super::{Unreadable, VERSION, counter_at, u32_at, u64_at};
 
 /// Bytes of the file.
 pub(crate) const MARK_FILE_BYTES: usize = 4096;
@@ -96,23 +97,32 @@ impl Mark {
     }
 
     fn fields(bytes: &[u8]) -> Option<Mark> {
-        Some(Mark {
+        let mark = Mark {
             stage: match u32_at(bytes, 12)? {
                 STAGE_FOUNDING => Stage::Founding,
                 STAGE_RUNNING => Stage::Running,
                 _ => return None,
             },
             identity: u64_at(bytes, 16)?,
-            sequence: u64_at(bytes, 24)?,
-            epoch: u64_at(bytes, 32)?,
-            first_segment: u64_at(bytes, 40)?,
+            sequence: counter_at(bytes, 24)?,
+            epoch: counter_at(bytes, 32)?,
+            first_segment: counter_at(bytes, 40)?,
             end: End {
-                segment: u64_at(bytes, 48)?,
-                frame: u64_at(bytes, 56)?,
+                segment: counter_at(bytes, 48)?,
+                frame: counter_at(bytes, 56)?,
                 offset: u32_at(bytes, 64)?,
                 chain: u32_at(bytes, 68)?,
             },
-        })
+        };
+        mark.is_possible().then_some(mark)
+    }
+
+    /// What holds in every mark that was ever written.
+    fn is_possible(&self) -> bool {
+        let segments = 1..=self.end.segment;
+        segments.contains(&self.first_segment)
+            && self.end.frame > 0
+            && self.end.offset >= SEGMENT_HEADER_BYTES
     }
 
     /// The newer mark of a file's two slots.
@@ -141,7 +151,7 @@ mod tests {
             first_segment: 3,
             end: End {
                 segment: 4,
-                offset: 5,
+                offset: 5000,
                 frame: 6,
                 chain: 7,
             },

@@ -34,6 +34,15 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(field.try_into().ok()?))
 }
 
+/// Counters (positions, numbers of frames and segments, epochs) stay below this: no journal lives so
+/// long, and what follows one, or adds two of them, fits 64 bits. So larger ones are damage.
+pub(crate) const COUNTERS_MAX: u64 = 1 << 62;
+
+/// The eight bytes of `bytes` at `at` as a counter; `None` past the end, or when there is none.
+pub(crate) fn counter_at(bytes: &[u8], at: usize) -> Option<u64> {
+    u64_at(bytes, at).filter(|counter| *counter < COUNTERS_MAX)
+}
+
 /// A count of bytes that is known to stay below 4 GiB, as it is written.
 pub(crate) fn written(count: usize) -> u32 {
     u32::try_from(count).expect("segments and what is in them stay below 4 GiB")

@@ -12,7 +12,7 @@
 
 use refrain_core::Name;
 
-use super::{u32_at, u64_at, written};
+use super::{counter_at, u32_at, written};
 use crate::planted;
 
 /// Bytes of a record's header.
@@ -27,6 +27,9 @@ const DECLARATION_BYTES: usize = 8;
 /// The most that a declaration takes with its header.
 pub(crate) const DECLARATION_BYTES_MAX: usize =
     RECORD_HEADER_BYTES + DECLARATION_BYTES + refrain_core::limit::NAME_BYTES_MAX;
+
+/// The least that a declaration takes with its header.
+pub(crate) const DECLARATION_BYTES_MIN: usize = RECORD_HEADER_BYTES + DECLARATION_BYTES + 1;
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +62,7 @@ impl RecordHeader {
                 KIND_STREAM => Kind::Stream,
                 _ => return None,
             },
-            position: u64_at(bytes, 16)?,
+            position: counter_at(bytes, 16).filter(|position| *position > 0)?,
         })
     }
 
@@ -128,11 +131,15 @@ impl Declaration {
         let declaration = Declaration {
             stream: header.stream,
             name: Name::new(name).ok()?,
-            first: u64_at(body, 0)?,
+            first: counter_at(body, 0)?,
             next: header.position,
         };
-        let is_sane = (1..=declaration.next).contains(&declaration.first);
-        is_sane.then_some(declaration)
+        declaration.is_possible().then_some(declaration)
+    }
+
+    /// What holds in every declaration.
+    pub(crate) fn is_possible(&self) -> bool {
+        (1..=self.next).contains(&self.first)
     }
 }
 
@@ -147,7 +154,8 @@ fn begin(kind: u32, stream: u32, position: u64, length: usize, out: &mut Vec<u8>
     start
 }
 
-fn seal(salt: u32, start: usize, out: &mut [u8]) -> u32 {
+/// Writes the checksum of the record that starts at `start` of `out` and ends with it.
+pub(crate) fn seal(salt: u32, start: usize, out: &mut [u8]) -> u32 {
     let checksum = crc32c::crc32c(&out[start + 4..]) ^ salt;
     out[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
     checksum

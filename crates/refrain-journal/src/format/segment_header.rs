@@ -1,6 +1,6 @@
 //! The first block of a log segment: whose it is, and the salt of all checksums in it.
 
-use super::{Unreadable, VERSION, u32_at, u64_at};
+use super::{Unreadable, VERSION, counter_at, u32_at, u64_at};
 
 /// Bytes before the first frame: one block, so that no frame shares a sector with the header.
 pub(crate) const SEGMENT_HEADER_BYTES: u32 = 4096;
@@ -63,8 +63,8 @@ impl SegmentHeader {
     fn fields(bytes: &[u8]) -> Option<SegmentHeader> {
         Some(SegmentHeader {
             identity: u64_at(bytes, 12)?,
-            number: u64_at(bytes, 20)?,
-            epoch: u64_at(bytes, 28)?,
+            number: counter_at(bytes, 20)?,
+            epoch: counter_at(bytes, 28)?,
             segment_bytes: u32_at(bytes, 36)?,
         })
     }

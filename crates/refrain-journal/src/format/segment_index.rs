@@ -7,7 +7,7 @@ use refrain_core::Name;
 
 use super::record::Declaration;
 use super::segment_header::SegmentHeader;
-use super::{Unreadable, VERSION, u32_at, u64_at, written};
+use super::{Unreadable, VERSION, counter_at, u32_at, u64_at, written};
 
 const MAGIC: [u8; 8] = *b"REFRAINX";
 
@@ -147,9 +147,9 @@ impl Header {
     fn fields(bytes: &[u8]) -> Option<Header> {
         Some(Header {
             span: Span {
-                first_frame: u64_at(bytes, 20)?,
-                next_frame: u64_at(bytes, 28)?,
-                epoch: u64_at(bytes, 36)?,
+                first_frame: counter_at(bytes, 20)?,
+                next_frame: counter_at(bytes, 28)?,
+                epoch: counter_at(bytes, 36)?,
                 first_chain: u32_at(bytes, 44)?,
                 next_chain: u32_at(bytes, 48)?,
                 end: u32_at(bytes, 52)?,
@@ -205,12 +205,13 @@ fn encode_declaration(declaration: &Declaration, out: &mut Vec<u8>) {
 fn decode_declaration(table: &mut &[u8]) -> Option<Declaration> {
     let fields = table.split_off(..DECLARATION_BYTES)?;
     let name = table.split_off(..u32_at(fields, 4)? as usize)?;
-    Some(Declaration {
+    let declaration = Declaration {
         stream: u32_at(fields, 0)?,
         name: Name::new(std::str::from_utf8(name).ok()?).ok()?,
-        first: u64_at(fields, 8)?,
-        next: u64_at(fields, 16)?,
-    })
+        first: counter_at(fields, 8)?,
+        next: counter_at(fields, 16)?,
+    };
+    declaration.is_possible().then_some(declaration)
 }
 
 fn encode_run(run: &Run, out: &mut Vec<u8>) {
@@ -224,8 +225,8 @@ fn encode_run(run: &Run, out: &mut Vec<u8>) {
 fn decode_run(bytes: &[u8]) -> Option<Run> {
     Some(Run {
         stream: u32_at(bytes, 0)?,
-        count: u32_at(bytes, 4)?,
-        first: u64_at(bytes, 8)?,
+        count: u32_at(bytes, 4).filter(|count| *count > 0)?,
+        first: counter_at(bytes, 8).filter(|first| *first > 0)?,
         offsets_at: u32_at(bytes, 16)?,
         checksum: u32_at(bytes, 20)?,
     })

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use crate::error::OpenError;
 use crate::format::mark::{End, Mark, Stage};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::index::Index;
+use crate::index::{Contradiction, Index};
 use crate::mark::MarkFile;
+use crate::names::Names;
 use crate::options::Settings;
 use crate::planted;
 use crate::scan::Scan;
@@ -34,6 +35,7 @@ const REWRITE_BYTES: u32 = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) index: Index,
+    pub(crate) names: Names,
     pub(crate) mark: MarkFile,
     pub(crate) tail: Segment,
     /// Where the frames of that segment start.
@@ -52,14 +54,17 @@ pub(crate) fn recover(
 ) -> Result<Recovered, OpenError> {
     let mark = found(disk, dir, settings)?;
     let walked = Walk::new(disk, dir, mark, Reach::Log)?.run()?;
+    let contradicted = |found: Contradiction| OpenError::corrupt(dir, 0, found.to_string());
     if let Some(contradiction) = walked.index.nameless() {
-        return Err(OpenError::corrupt(dir, 0, contradiction.to_string()));
+        return Err(contradicted(contradiction));
     }
+    let names = Names::of(&walked.index).map_err(contradicted)?;
     let spare = clear_ahead(disk, dir, settings, &walked)?;
     let mark = settle(disk, dir, mark, &walked)?;
     remove_retired(disk, dir, mark.last().first_segment)?;
     Ok(Recovered {
         index: walked.index,
+        names,
         mark,
         tail: walked.tail,
         start: walked.start,

@@ -8,6 +8,7 @@ use super::table::{After, Found, Place, Verdict, decide};
 use crate::error::OpenError;
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader, Sealed};
 use crate::format::mark::{End, Mark};
+use crate::format::record::DECLARATION_BYTES_MIN;
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::format::segment_index::{self, INDEX_HEADER_BYTES, Span, Table};
 use crate::index::{Contradiction, Index};
@@ -105,6 +106,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn run(&self) -> Result<Walked, OpenError> {
         let mut segment = self.open(self.mark.first_segment)?;
         let mut index = Index::new(segment.header);
+        index.bound_streams(self.streams_max()?);
         let mut at = self.start(&segment)?;
         let mut epoch = 0;
         let mut unproven = Vec::new();
@@ -137,6 +139,7 @@ impl<'a> Walk<'a> {
                     unindexed.push(index.seal(span, segment.header));
                 }
                 Stop::End { .. } => {
+                    index.bound_streams(u32::MAX);
                     let ahead = (number + 1..=self.last).map(|number| self.open(number));
                     return Ok(Walked {
                         index,
@@ -151,6 +154,25 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+    }
+
+    /// How many streams the log can be about: each is declared in it.
+    fn streams_max(&self) -> Result<u32, OpenError> {
+        let mut log_bytes = 0;
+        for name in self.disk.list(self.dir).map_err(OpenError::io(self.dir))? {
+            if let FileKind::Log(_) = FileKind::of(&name) {
+                let path = self.dir.join(name);
+                let file = self.disk.open(&path, Access::Read);
+                match file.and_then(|file| file.size()) {
+                    Ok(size) => log_bytes += size,
+                    // A writer may have removed it meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(OpenError::io(&path)(error)),
+                }
+            }
+        }
+        let declarations = log_bytes / DECLARATION_BYTES_MIN as u64;
+        Ok(u32::try_from(declarations).unwrap_or(u32::MAX))
     }
 
     fn unproven(&self, scan: &Scan, dirty_end: u32) -> Unproven {

@@ -96,7 +96,8 @@ where
         match looked.failed {
             Some(error) => Err(error),
             None => {
-                if looked.is_due {
+                // What became durable may have led to a step that spoiled the state.
+                if looked.is_due && self.engine.spoiled().is_none() {
                     self.input(Input::Tick);
                 }
                 Ok(())

@@ -15,6 +15,7 @@ use super::{Parts, reading};
 use crate::clock::Clock;
 use crate::error::chain;
 use crate::recover::RecoverError;
+use crate::turn::Turn;
 
 /// Times that a beginning is tried again after somebody else wrote at its position. More would be a
 /// fight.
@@ -94,8 +95,7 @@ where
     }
 }
 
-/// Replays under a permit, as soon as the journal can be read. The permit is given back for as long
-/// as it cannot.
+/// Replays in turn with others, as soon as the journal can be read.
 async fn replay<P>(
     parts: &Parts<P>,
     patience: &mut Patience<'_, P>,
@@ -104,13 +104,12 @@ where
     P: Processor + Clone + Serialize + DeserializeOwned + Sync,
 {
     loop {
-        let permit = parts.permits.acquire().await;
-        let permit = permit.expect("permits are never closed");
+        let mut turn = Turn::among(&parts.permits, parts.clock).await;
         let replayed = parts
             .source
-            .replay(&parts.settings.name, None, &parts.clock, &parts.progress)
+            .replay(&parts.settings.name, None, &mut turn, &parts.progress)
             .await;
-        drop(permit);
+        drop(turn);
         match replayed {
             Err(RecoverError::Read { cause, .. }) if cause.disposition() == Disposition::Again => {
                 patience.wait(&chain(&cause)).await?;

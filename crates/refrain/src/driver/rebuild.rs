@@ -140,6 +140,8 @@ pub(super) fn ending(error: &RecoverError) -> Ending {
         RecoverError::Read { .. }
         | RecoverError::Replay { .. }
         | RecoverError::NoSnapshot { .. }
+        | RecoverError::Forgotten { .. }
+        | RecoverError::Ended { .. }
         | RecoverError::Begin { .. }
         | RecoverError::Overtaken { .. } => Ending::Halted(chain(error)),
     }

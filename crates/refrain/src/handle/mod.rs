@@ -1,6 +1,7 @@
 //! The handle of a processor: tell it something, ask it, look at it.
 
 mod batch;
+mod past;
 mod query;
 
 use std::sync::{Arc, Weak};
@@ -13,11 +14,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::driver::{Control, Told, Work};
 use crate::progress::{Progress, RecoveryStatus};
 use crate::queue::{SendError, Sender};
-use crate::retention::{RetainError, Retained, Retains, retain};
 use crate::stage::Stage;
 use crate::weight::weight;
 
 pub(crate) use batch::BATCH_MAX;
+pub(crate) use past::Past;
 
 /// A processor of a running [`Refrain`](crate::Refrain). Cheap to clone.
 ///
@@ -73,7 +74,7 @@ pub(crate) struct Shared<P: Processor> {
     pub(crate) room_max: u32,
     pub(crate) control: mpsc::Sender<Control<P>>,
     pub(crate) progress: Arc<Progress>,
-    pub(crate) retention: Weak<dyn Retains>,
+    pub(crate) past: Weak<dyn Past<P>>,
     pub(crate) stage: watch::Receiver<Stage>,
 }
 
@@ -110,15 +111,6 @@ impl<P: Processor> Handle<P> {
     #[must_use]
     pub fn recovery(&self) -> RecoveryStatus {
         self.shared.progress.status()
-    }
-
-    /// Forgets now what the processor's [retention](crate::ProcessorBuilder::retention) lets go and
-    /// nobody needs any more.
-    ///
-    /// # Errors
-    /// [`RetainError`] when that could not be found out: then nothing was forgotten.
-    pub async fn retain(&self) -> Result<Retained, RetainError> {
-        retain(&self.shared.retention).await
     }
 
     /// Sends `message` and waits until its step is durable. Waits while the inbox is full.

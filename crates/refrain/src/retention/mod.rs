@@ -107,7 +107,7 @@ where
     }
 
     /// Forgets what may go now, and says so.
-    async fn apply(&self) -> Result<Retained, RetainError> {
+    pub(crate) async fn apply(&self) -> Result<Retained, RetainError> {
         let _turn = self.turn.lock().await;
         let processor = self.stream.clone();
         let retained = self.forget().await;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use refrain::{History, Journal, MemoryJournal, Name, Position, Refrain, Signal};
 use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{AppendError, Batch, Chunk, Cursor, Durability, ReadError};
+use tokio::sync::Semaphore;
 
 use crate::till::{Say, Till, start};
 use crate::waiting::{signal, still_waits};
@@ -114,6 +115,92 @@ async fn processor_that_waits_for_its_journal_does_not_delay_others() {
     refrain.recovered().await.unwrap();
 }
 
+/// A journal with so many tills, each with an entry or more besides its beginning.
+async fn tills(count: usize) -> MemoryJournal {
+    let journal = MemoryJournal::new();
+    let refrain = launch_tills(journal.clone(), count, count);
+    refrain.recovered().await.unwrap();
+    for number in 0..count {
+        let till = refrain.processor::<Till>(&format!("till-{number}"));
+        till.ask(Say::Add(number as u64)).await.unwrap();
+    }
+    refrain.drain().await;
+    journal
+}
+
+fn launch_tills(journal: impl Journal, count: usize, at_once: usize) -> Refrain {
+    let builder = Refrain::builder()
+        .journal(journal)
+        .recovering_at_once(at_once);
+    let first = builder.processor("till-0", Till::default());
+    (1..count)
+        .fold(first, |builder, number| {
+            builder.processor(&format!("till-{number}"), Till::default())
+        })
+        .launch()
+        .unwrap()
+}
+
+/// B2.6
+#[tokio::test(start_paused = true)]
+async fn hundreds_of_processors_recover_and_only_so_many_at_a_time() {
+    let journal = tills(300).await;
+    for (at_once, most) in [(1, 1..=1), (7, 7..=7), (300, 100..=300)] {
+        let watched = Watched::new(journal.clone());
+        let refrain = launch_tills(watched.clone(), 300, at_once);
+        refrain.recovered().await.unwrap();
+        let found = *watched.under_way_max.lock().unwrap();
+        assert!(most.contains(&found), "{found} at once of {at_once}");
+        let till = refrain.processor::<Till>("till-299");
+        assert_eq!(till.query(|till| till.total).await.unwrap(), 299);
+        refrain.drain().await;
+    }
+}
+
+/// B2.6
+#[tokio::test(start_paused = true)]
+async fn processor_whose_entries_come_slowly_does_not_delay_others() {
+    let journal = tills(200).await;
+    let watched = Watched::new(journal);
+    *watched.stalled.lock().unwrap() = Some("till-0".parse().unwrap());
+    // It has the only turn, and waits for what it has asked for.
+    let refrain = launch_tills(watched.clone(), 200, 1);
+    for number in 1..200 {
+        let till = refrain.processor::<Till>(&format!("till-{number}"));
+        assert_eq!(till.query(|till| till.total).await.unwrap(), number);
+    }
+    let slow = refrain.processor::<Till>("till-0");
+    assert!(!slow.recovery().is_done);
+    watched.release.add_permits(1);
+    assert_eq!(slow.query(|till| till.total).await.unwrap(), 0);
+}
+
+/// B2.6
+#[tokio::test(start_paused = true)]
+async fn processor_with_a_long_history_takes_turns_with_others() {
+    let journal = tills(100).await;
+    let refrain = launch_tills(journal.clone(), 1, 1);
+    let long = refrain.processor::<Till>("till-0");
+    long.ask_all(vec![Say::Add(1); 40_000]).await.unwrap();
+    refrain.drain().await;
+
+    let refrain = launch_tills(journal, 100, 1);
+    let mut events = refrain.events();
+    let mut order = Vec::new();
+    while order.len() < 100 {
+        if let Some(Signal::Recovered { processor, .. }) = events.next().await {
+            order.push(processor.to_string());
+        }
+    }
+    assert_eq!(
+        order.last().unwrap(),
+        "till-0",
+        "the others did not wait for it"
+    );
+    let status = refrain.processor::<Till>("till-0").recovery();
+    assert!(status.entries > 40_000 && status.remaining == 0);
+}
+
 /// B2.6
 #[tokio::test(start_paused = true)]
 async fn progress_of_a_recovery_is_told_and_can_be_asked_for() {
@@ -133,12 +220,15 @@ async fn progress_of_a_recovery_is_told_and_can_be_asked_for() {
         matches!(told, Signal::Recovering { .. })
     });
     let Signal::Recovering {
-        entries, remaining, ..
+        entries,
+        remaining,
+        rate,
+        ..
     } = told.await
     else {
         unreachable!()
     };
-    assert_eq!((entries, remaining), (0, 11));
+    assert_eq!((entries, remaining, rate), (0, 11, 0));
     let told = signal(&mut events, |told| matches!(told, Signal::Recovered { .. }));
     let Signal::Recovered {
         entries, position, ..
@@ -149,6 +239,7 @@ async fn progress_of_a_recovery_is_told_and_can_be_asked_for() {
     assert_eq!((entries, position), (11, Position::new(11)));
     let status = &refrain.recovery()[0];
     assert_eq!((status.entries, status.remaining), (11, 0));
+    assert!(status.rate >= 11, "{}", status.rate);
 }
 
 /// A journal whose reads cannot be served for a while is waited for.
@@ -203,6 +294,12 @@ struct Watched {
     /// Bytes of each chunk that was read.
     chunks: Arc<Mutex<Vec<usize>>>,
     failures: Arc<Mutex<u32>>,
+    /// Reads of this stream wait until they are released.
+    stalled: Arc<Mutex<Option<Name>>>,
+    release: Arc<Semaphore>,
+    /// Reads under way, and the most there were.
+    under_way: Arc<Mutex<usize>>,
+    under_way_max: Arc<Mutex<usize>>,
 }
 
 impl Watched {
@@ -211,7 +308,30 @@ impl Watched {
             journal,
             chunks: Arc::default(),
             failures: Arc::default(),
+            stalled: Arc::default(),
+            release: Arc::new(Semaphore::new(0)),
+            under_way: Arc::default(),
+            under_way_max: Arc::default(),
         }
+    }
+}
+
+impl Watched {
+    /// A read, that takes a while in which others could begin theirs.
+    async fn look(&self) {
+        let count = {
+            let mut under_way = self.under_way.lock().unwrap();
+            *under_way += 1;
+            *under_way
+        };
+        {
+            let mut most = self.under_way_max.lock().unwrap();
+            *most = count.max(*most);
+        }
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        *self.under_way.lock().unwrap() -= 1;
     }
 }
 
@@ -219,7 +339,8 @@ impl Watched {
 struct WatchedCursor {
     inner: Box<dyn Cursor>,
     before: Option<Bytes>,
-    chunks: Arc<Mutex<Vec<usize>>>,
+    is_stalled: bool,
+    journal: Watched,
 }
 
 impl Cursor for WatchedCursor {
@@ -228,11 +349,15 @@ impl Cursor for WatchedCursor {
             if let Some(before) = self.before.take() {
                 assert!(before.is_unique(), "the chunk before is still held");
             }
+            if std::mem::take(&mut self.is_stalled) {
+                let _ = self.journal.release.acquire().await;
+            }
+            self.journal.look().await;
             let chunk = self.inner.next().await?;
             if let Some(chunk) = &chunk {
                 self.before = chunk.entry(chunk.first());
                 let bytes = chunk.entries().map(|(_, entry)| entry.len()).sum();
-                self.chunks.lock().unwrap().push(bytes);
+                self.journal.chunks.lock().unwrap().push(bytes);
             }
             Ok(chunk)
         })
@@ -257,10 +382,12 @@ impl Journal for Watched {
         let stream = stream.clone();
         Box::pin(async move {
             let inner = self.journal.read(&stream, from).await?;
+            let is_stalled = self.stalled.lock().unwrap().as_ref() == Some(&stream);
             Ok(Box::new(WatchedCursor {
                 inner,
                 before: None,
-                chunks: self.chunks.clone(),
+                is_stalled,
+                journal: self.clone(),
             }) as Box<dyn Cursor>)
         })
     }

@@ -1,0 +1,15 @@
+//! The way for fuzzers to the parsers of stored bytes, without threads and without files.
+//!
+//! Compiled with the feature `fuzzing` only, hidden, and no part of what this crate promises. Each
+//! function takes any bytes, and panics when a parser breaks its word: what it accepts it must write
+//! back as it was.
+
+mod format;
+mod layout;
+mod opening;
+mod resealing;
+
+pub use format::{frame, mark, record, segment_header, segment_index, snapshot};
+pub use layout::{Part, layout};
+pub use opening::{Kept, Refusal, open, read};
+pub use resealing::{Draft, log, reseal, reseal_index, reseal_record, segment_files};

@@ -1,0 +1,297 @@
+//! Right checksums over changed bytes, so that what lies behind the checksums is reached.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::format::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader};
+use crate::format::mark::{End, MARK_FILE_BYTES, Mark, SLOT_BYTES, SLOTS_AT, Stage};
+use crate::format::record::{self, RECORD_HEADER_BYTES};
+use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::format::segment_index::INDEX_HEADER_BYTES;
+use crate::format::{u32_at, u64_at, written};
+use crate::mark::MARK_FILE;
+use crate::segment::{FileKind, index_name, log_name};
+
+const FRAMES_AT: usize = SEGMENT_HEADER_BYTES as usize;
+
+/// Bytes of a run in the table of an index.
+const RUN_BYTES: usize = 24;
+
+/// A record as its fields say, whatever they say.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// 1 an entry, 2 a declaration.
+    pub kind: u32,
+    /// The stream's number.
+    pub stream: u32,
+    /// The entry's position; the next one in a declaration.
+    pub position: u64,
+    /// What follows the header.
+    pub body: Vec<u8>,
+}
+
+/// The chains that the frames of the log name, by the place where a frame ends.
+type Chains = BTreeMap<(u64, usize), u32>;
+
+/// The files of a journal that was never opened since it wrote these frames into these segments; of
+/// `marked` frames the durable mark knows.
+///
+/// # Panics
+/// When a segment has no room for its frames.
+#[must_use]
+pub fn log(
+    segments: &[Vec<Vec<Draft>>],
+    segment_bytes: u32,
+    marked: usize,
+) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut end = End {
+        segment: 1,
+        offset: SEGMENT_HEADER_BYTES,
+        frame: 1,
+        chain: 0,
+    };
+    let mut mark = end;
+    for (number, frames) in (1..).zip(segments) {
+        let header = SegmentHeader {
+            identity: 7,
+            number,
+            epoch: 1,
+            segment_bytes,
+        };
+        let mut file = vec![0; segment_bytes as usize];
+        file[..48].copy_from_slice(&header.encode());
+        end = End {
+            segment: number,
+            offset: SEGMENT_HEADER_BYTES,
+            ..end
+        };
+        for records in frames {
+            end = write_frame(header.salt(), records, &mut file, end);
+            if end.frame <= marked as u64 + 1 {
+                mark = end;
+            }
+        }
+        files.insert(log_name(number), file);
+    }
+    let mark = Mark {
+        stage: Stage::Running,
+        identity: 7,
+        sequence: 0,
+        epoch: 1,
+        first_segment: 1,
+        end: mark,
+    };
+    let mut file = vec![0; MARK_FILE_BYTES];
+    file[..SLOT_BYTES].copy_from_slice(&mark.encode());
+    files.insert(MARK_FILE.to_owned(), file);
+    files
+}
+
+fn write_frame(salt: u32, records: &[Draft], file: &mut [u8], end: End) -> End {
+    let mut body = Vec::new();
+    for draft in records {
+        body.extend_from_slice(&[0; 4]);
+        body.extend_from_slice(&written(draft.body.len()).to_le_bytes());
+        body.extend_from_slice(&draft.stream.to_le_bytes());
+        body.extend_from_slice(&draft.kind.to_le_bytes());
+        body.extend_from_slice(&draft.position.to_le_bytes());
+        body.extend_from_slice(&draft.body);
+    }
+    let (digest, records) = seal_records(salt, &mut body);
+    let header = FrameHeader {
+        number: end.frame,
+        epoch: 1,
+        chain: end.chain,
+        digest,
+        body_bytes: written(body.len()),
+        records,
+    };
+    let at = end.offset as usize;
+    let mut bytes = [0; FRAME_HEADER_BYTES];
+    let chain = header.encode(salt, &mut bytes);
+    file[at..at + FRAME_HEADER_BYTES].copy_from_slice(&bytes);
+    file[at + FRAME_HEADER_BYTES..][..body.len()].copy_from_slice(&body);
+    End {
+        offset: written(at + FRAME_HEADER_BYTES + body.len()),
+        frame: end.frame + 1,
+        chain,
+        ..end
+    }
+}
+
+/// Makes all checksums and chains of a journal's files right again.
+pub fn reseal(files: &mut BTreeMap<String, Vec<u8>>) {
+    let mut chains = Chains::new();
+    let mut salts = BTreeMap::new();
+    let mut chain = 0;
+    for (name, file) in files.iter_mut() {
+        let FileKind::Log(number) = FileKind::of(name) else {
+            continue;
+        };
+        put_checksum(file, 0, 0..44, 44);
+        if let Ok(header) = SegmentHeader::decode(file) {
+            salts.insert(number, header.salt());
+            chain = seal_segment(number, header.salt(), chain, file, &mut chains);
+        }
+    }
+    for (name, file) in files.iter_mut() {
+        match FileKind::of(name) {
+            FileKind::Index(number) => {
+                let salt = salts.get(&number).copied().unwrap_or_default();
+                seal_index(number, salt, file, &chains);
+            }
+            FileKind::Log(_) | FileKind::Temporary => {}
+            FileKind::Other => {
+                if name == MARK_FILE {
+                    seal_mark(file, &chains);
+                }
+            }
+        }
+    }
+}
+
+/// Makes the checksum right of a record that `bytes` are.
+pub fn reseal_record(salt: u32, bytes: &mut [u8]) {
+    if bytes.len() >= RECORD_HEADER_BYTES {
+        record::seal(salt, 0, bytes);
+    }
+}
+
+/// Makes the checksums right of an index that follows the 48 bytes of its segment's header.
+pub fn reseal_index(bytes: &mut [u8]) {
+    if let Ok(header) = SegmentHeader::decode(bytes)
+        && let Some(file) = bytes.get_mut(48..)
+    {
+        seal_index(header.number, header.salt(), file, &Chains::new());
+    }
+}
+
+/// The names of a segment's two files.
+#[must_use]
+pub fn segment_files(number: u64) -> [String; 2] {
+    [log_name(number), index_name(number)]
+}
+
+fn seal_mark(file: &mut [u8], chains: &Chains) {
+    for at in SLOTS_AT {
+        let slot = file.get_mut(at..).unwrap_or_default();
+        let end = u64_at(slot, 48).zip(u32_at(slot, 64));
+        let chain = end.and_then(|(segment, offset)| chains.get(&(segment, offset as usize)));
+        if let Some(chain) = chain {
+            put(slot, 68, *chain);
+        }
+        put_checksum(slot, 0, 0..76, 76);
+    }
+}
+
+fn seal_index(number: u64, salt: u32, file: &mut [u8], chains: &Chains) {
+    let table_bytes = u32_at(file, 64).unwrap_or_default() as usize;
+    let table = INDEX_HEADER_BYTES..INDEX_HEADER_BYTES + table_bytes;
+    let runs = u32_at(file, 60).unwrap_or_default() as usize;
+    let start = table.end.checked_sub(runs.saturating_mul(RUN_BYTES));
+    if let Some(start) = start.filter(|_| table.end <= file.len()) {
+        for run in (start..table.end).step_by(RUN_BYTES) {
+            let offsets_at = u32_at(file, run + 16).unwrap_or_default() as usize;
+            let count = u32_at(file, run + 4).unwrap_or_default() as usize;
+            put_checksum(file, salt, offsets_at..offsets_at + count * 4, run + 20);
+        }
+    }
+    put_checksum(file, salt, table, 68);
+    let mut within = chains.range((number, 0)..=(number, usize::MAX));
+    let mut before = chains.range(..=(number, FRAMES_AT));
+    if let (Some((_, first)), Some((_, last))) = (before.next_back(), within.next_back()) {
+        put(file, 44, *first);
+        put(file, 48, *last);
+    }
+    put_checksum(file, salt, 0..76, 76);
+}
+
+fn seal_segment(
+    number: u64,
+    salt: u32,
+    mut chain: u32,
+    file: &mut [u8],
+    chains: &mut Chains,
+) -> u32 {
+    let mut at = FRAMES_AT;
+    let starts_log = chains.is_empty();
+    while file.get(at..at + FRAME_MAGIC.len()) == Some(&FRAME_MAGIC[..]) {
+        let Some(body_bytes) = u32_at(file, at + 32) else {
+            break;
+        };
+        let body = at + FRAME_HEADER_BYTES..at + FRAME_HEADER_BYTES + body_bytes as usize;
+        if let Some(body) = file.get_mut(body.clone()) {
+            let (digest, _) = seal_records(salt, body);
+            put(file, at + 28, digest);
+        }
+        if !starts_log || at > FRAMES_AT {
+            put(file, at + 24, chain);
+        } else {
+            chain = u32_at(file, at + 24).unwrap_or_default();
+            chains.insert((number, at), chain);
+        }
+        put_checksum(file, salt, at + 8..at + FRAME_HEADER_BYTES, at + 4);
+        chain = u32_at(file, at + 4).unwrap_or_default();
+        chains.insert((number, body.end), chain);
+        at = body.end;
+    }
+    chain
+}
+
+/// Writes the checksums of the records in a frame's body; gives their digest and number.
+fn seal_records(salt: u32, body: &mut [u8]) -> (u32, u32) {
+    let (mut at, mut digest, mut count) = (0, salt, 0);
+    while let Some(length) = u32_at(body, at + 4) {
+        let end = at + RECORD_HEADER_BYTES + length as usize;
+        if end > body.len() {
+            break;
+        }
+        record::seal(salt, at, &mut body[..end]);
+        digest = crc32c::crc32c_append(digest, &body[at..at + 4]);
+        count += 1;
+        at = end;
+    }
+    (digest, count)
+}
+
+/// Writes the checksum of `of` to `at`, if both are there.
+fn put_checksum(bytes: &mut [u8], salt: u32, of: Range<usize>, at: usize) {
+    if let Some(covered) = bytes.get(of) {
+        let checksum = crc32c::crc32c_append(salt, covered);
+        put(bytes, at, checksum);
+    }
+}
+
+fn put(bytes: &mut [u8], at: usize, value: u32) {
+    if let Some(field) = bytes.get_mut(at..).and_then(|rest| rest.get_mut(..4)) {
+        field.copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(stream: u32, position: u64) -> Draft {
+        Draft {
+            kind: 1,
+            stream,
+            position,
+            body: b"paid".to_vec(),
+        }
+    }
+
+    #[test]
+    fn files_that_were_right_stay_as_they_are() {
+        let frames = vec![vec![entry(0, 1), entry(0, 2)], vec![entry(0, 3)]];
+        let mut files = log(&[frames.clone(), vec![vec![entry(1, 1)]]], 8192, 1);
+        let before = files.clone();
+        reseal(&mut files);
+        let mark = |files: &BTreeMap<String, Vec<u8>>| Mark::newest(&files[MARK_FILE]);
+        assert_eq!(mark(&files), mark(&before));
+        for name in [log_name(1), log_name(2)] {
+            assert_eq!(files[&name], before[&name], "{name}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Damages small journals in every way that is known, and counts what comes of it.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "a task talks to the person who started it"
+)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use hostile::damage::{self, Meaningless, Seen, Tally};
+use hostile::specimen::{self, Specimen};
+use serde_json::json;
+
+/// Damages small journals in every way that is known.
+#[derive(Debug, Parser)]
+struct Flags {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Flips each bit and damages each file of small journals; prints one JSON object.
+    Damage,
+    /// Writes files and parts of small journals as the first inputs of the fuzzer's targets.
+    Seeds {
+        /// Where, in a directory per target.
+        dir: PathBuf,
+    },
+    /// Names all targets, each with what it parses.
+    Targets,
+}
+
+fn main() -> ExitCode {
+    match Flags::parse().task {
+        Task::Damage => damage(),
+        Task::Seeds { dir } => match hostile::seed::write(&dir) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("{}: {error}", dir.display());
+                ExitCode::FAILURE
+            }
+        },
+        Task::Targets => {
+            for target in hostile::TARGETS {
+                println!("{}\t{}", target.name, target.what);
+            }
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn damage() -> ExitCode {
+    let specimens = specimen::all();
+    let flips = on_threads(&specimens, |specimen, half| {
+        damage::flips(specimen, half, 2)
+    });
+    let mut files = Tally::default();
+    for specimen in &specimens {
+        files.add(damage::files(specimen));
+    }
+    let snapshots = damage::snapshot_flips();
+    let report = json!({
+        "flips": described(&flips),
+        "files": described(&files),
+        "snapshots": described(&snapshots),
+    });
+    println!("{report}");
+    let all = [flips, files, snapshots];
+    if all.iter().all(|tally| tally.violations.is_empty()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The counts over all specimens, on two threads that take them as they come.
+fn on_threads(specimens: &[Specimen], count: impl Fn(&Specimen, usize) -> Tally + Sync) -> Tally {
+    let mut total = Tally::default();
+    std::thread::scope(|scope| {
+        let count = &count;
+        let work = move |half| specimens.iter().map(move |specimen| count(specimen, half));
+        let running = [0, 1].map(|half| scope.spawn(move || work(half).collect::<Vec<_>>()));
+        for thread in running {
+            let tallies = thread.join().expect("a panic is a violation as well");
+            tallies.into_iter().for_each(|tally| total.add(tally));
+        }
+    });
+    total
+}
+
+fn described(tally: &Tally) -> serde_json::Value {
+    let seen = tally.seen.iter();
+    let seen: serde_json::Map<_, _> = seen
+        .map(|(seen, count)| (name(*seen).to_owned(), json!(count)))
+        .collect();
+    json!({
+        "runs": tally.runs(),
+        "violations": tally.violations.len(),
+        "first_violations": tally.violations.iter().take(20).collect::<Vec<_>>(),
+        "seen": seen,
+    })
+}
+
+fn name(seen: Seen) -> &'static str {
+    match seen {
+        Seen::Refused => "refused at opening",
+        Seen::NotServed => "refused when read",
+        Seen::Unchanged(meaningless) => match meaningless {
+            Meaningless::Padding => "unchanged: padding of a segment",
+            Meaningless::BehindTheEnd => "unchanged: behind the last frame",
+            Meaningless::SealedFrame => "unchanged: frame header of a sealed segment",
+            Meaningless::SealedDeclaration => "unchanged: declaration in a sealed segment",
+            Meaningless::Index => "unchanged: an index, made again",
+            Meaningless::Slot => "unchanged: a slot of the mark",
+            Meaningless::BetweenSlots => "unchanged: between the slots of the mark",
+            Meaningless::Spare => "unchanged: header of the spare segment",
+            Meaningless::Whole => "unchanged: a file that is not needed, or is made again",
+        },
+    }
+}

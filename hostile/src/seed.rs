@@ -1,0 +1,60 @@
+//! First inputs for the fuzzer: files and parts of small journals, as they should be.
+
+use std::io;
+use std::path::Path;
+
+use refrain_core::{Name, Position};
+use refrain_journal::fuzzing::{Part, layout};
+
+use crate::specimen::{self, Specimen};
+
+/// Writes them below `dir`, in a directory per target.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(dir: &Path) -> io::Result<()> {
+    for target in crate::TARGETS {
+        std::fs::create_dir_all(dir.join(target.name))?;
+    }
+    for (number, specimen) in specimen::all().iter().enumerate() {
+        for (target, seed) in seeds(specimen) {
+            std::fs::write(dir.join(target).join(format!("seed-{number}")), seed)?;
+        }
+        // The directory as it is, with and without new checksums.
+        for choice in [0, 1] {
+            let choice = u8::try_from(number * 2 + choice).expect("there are few specimens");
+            let path = dir.join("directory").join(format!("seed-{choice}"));
+            std::fs::write(path, [choice])?;
+        }
+    }
+    let stream = Name::new("orders").expect("it is a name");
+    let (snapshot, _) = specimen::snapshot(&stream, Position::FIRST);
+    std::fs::write(dir.join("snapshot").join("seed-0"), snapshot)
+}
+
+/// Parts of one specimen, each for a target.
+fn seeds(specimen: &Specimen) -> Vec<(&'static str, Vec<u8>)> {
+    let mut seeds = vec![("mark", specimen.files.bytes("mark").to_vec())];
+    let logs = specimen
+        .files
+        .0
+        .keys()
+        .filter(|name| name.ends_with(".log"));
+    for name in logs.clone().take(1) {
+        let log = specimen.files.bytes(name);
+        seeds.push(("segment-header", log[..48].to_vec()));
+        let part = |wanted| layout(log).into_iter().find(|(_, part)| *part == wanted);
+        let wanted = [(Part::Frame, "frame"), (Part::Declaration, "record")];
+        for (wanted, target) in wanted {
+            seeds.extend(part(wanted).map(|(range, _)| (target, log[range].to_vec())));
+        }
+    }
+    for name in logs {
+        let index = specimen.files.bytes(&name.replace(".log", ".idx"));
+        if !index.is_empty() {
+            let header = &specimen.files.bytes(name)[..48];
+            seeds.push(("segment-index", [header, index].concat()));
+        }
+    }
+    seeds
+}

@@ -1,0 +1,237 @@
+//! Small journals to damage, made by the journal itself, the same bytes each time.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use refrain_core::port::journal::{Batch, Journal};
+use refrain_core::port::snapshots::Snapshots;
+use refrain_core::{Name, Position};
+use refrain_journal::fuzzing::{Kept, Refusal};
+use refrain_journal::{Disk, FileJournal, FileSnapshots, JournalOptions, fuzzing};
+
+use crate::disk::{DIR, Files, MemoryDisk};
+
+/// Bytes of a segment, the smallest there may be.
+pub const SEGMENT_BYTES: u64 = 8192;
+
+const IDENTITY: u64 = 7;
+
+/// Parts of a segment without a frame: header, padding, rest.
+pub const EMPTY_PARTS: usize = 3;
+
+/// A closed journal.
+#[derive(Debug, Clone)]
+pub struct Specimen {
+    /// What is special about it.
+    pub name: &'static str,
+    /// Its files.
+    pub files: Files,
+    /// Its files at an earlier time.
+    pub earlier: Files,
+    /// The files of a journal with the same history and another identity.
+    pub other: Files,
+    /// What it holds.
+    pub kept: Vec<Kept>,
+}
+
+/// The steps of a history.
+struct History {
+    name: &'static str,
+    /// Appends, one frame each, over three streams.
+    appends: u64,
+    /// Whether all but the last entries of each stream are forgotten in the end.
+    is_forgotten: bool,
+}
+
+const HISTORIES: [History; 3] = [
+    History {
+        name: "one segment",
+        appends: 3,
+        is_forgotten: false,
+    },
+    History {
+        name: "sealed segments",
+        appends: 110,
+        is_forgotten: false,
+    },
+    History {
+        name: "removed segments",
+        appends: 110,
+        is_forgotten: true,
+    },
+];
+
+/// All specimens.
+///
+/// # Panics
+/// When the journal does not work at all.
+#[must_use]
+pub fn all() -> Vec<Specimen> {
+    HISTORIES.iter().map(make).collect()
+}
+
+/// The options that the specimens were made with, for a journal with this identity.
+pub fn options(identity: u64) -> JournalOptions {
+    JournalOptions::default()
+        .segment_bytes(SEGMENT_BYTES)
+        .identity(identity)
+        .reader_threads(1)
+        // Never of its own accord: the same bytes each time.
+        .mark_sync_idle(std::time::Duration::from_secs(1 << 20))
+}
+
+/// Opens and reads files as the journal's writer does; gives what it kept, and the disk.
+///
+/// # Errors
+/// When they are refused.
+pub fn open(files: Files) -> (Result<Vec<Kept>, Refusal>, MemoryDisk) {
+    let memory = MemoryDisk::with(files);
+    let disk: Arc<dyn Disk> = Arc::new(memory.clone());
+    let kept = fuzzing::open(&disk, DIR.as_ref(), options(IDENTITY));
+    (kept, memory)
+}
+
+/// Opens and reads files as a reader beside the writer does.
+///
+/// # Errors
+/// When they are refused.
+pub fn read(files: Files) -> Result<Vec<Kept>, Refusal> {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::with(files));
+    fuzzing::read(&disk, DIR.as_ref())
+}
+
+fn make(history: &History) -> Specimen {
+    let (files, earlier) = write(history, IDENTITY);
+    let (other, _) = write(history, IDENTITY + 1);
+    let (kept, _) = open(files.clone());
+    Specimen {
+        name: history.name,
+        kept: kept.expect("what the journal wrote it opens"),
+        files,
+        earlier,
+        other,
+    }
+}
+
+/// The name of the stream that takes the append with this number: long and short ones.
+fn stream(number: u64) -> Name {
+    let text = ["orders", "payments.eu-1", "x"][usize::try_from(number % 3).unwrap_or(0)];
+    Name::new(text).expect("it is a name")
+}
+
+fn write(history: &History, identity: u64) -> (Files, Files) {
+    let memory = MemoryDisk::default();
+    let disk: Arc<dyn Disk> = Arc::new(memory.clone());
+    let open = || {
+        let opened = FileJournal::open_on(Arc::clone(&disk), DIR, options(identity));
+        opened.expect("nothing is damaged")
+    };
+    let mut journal = open();
+    let mut earlier = Files::default();
+    let mut heads = [Position::FIRST; 3];
+    for number in 0..history.appends {
+        if number == history.appends / 2 {
+            until_settled(&memory);
+            drop(journal);
+            earlier = memory.files();
+            journal = open();
+        }
+        let head = &mut heads[usize::try_from(number % 3).unwrap_or(0)];
+        let mut batch = Batch::default();
+        for entry in 0..1 + number % 2 {
+            batch.push(format!("append {number}, entry {entry}").as_bytes());
+        }
+        let appended = wait(journal.append(&stream(number), *head, batch));
+        *head = appended.expect("it is appended").next();
+    }
+    if history.is_forgotten {
+        for (number, head) in (0..).zip(heads) {
+            let below = Position::new(head.get() - 2).expect("there are more than two");
+            wait(journal.forget(&stream(number), below)).expect("it is forgotten");
+        }
+        memory.until(|files| !files.0.contains_key("0000000001.log"));
+    }
+    until_settled(&memory);
+    drop(journal);
+    let mut files = memory.files();
+    // The real lock file is there and empty.
+    files.put("lock", Vec::new());
+    (files, earlier)
+}
+
+/// Returns once there is a spare segment, and every segment before the last two has its index.
+fn until_settled(disk: &MemoryDisk) {
+    disk.until(|files| {
+        let names = files.0.keys();
+        let logs: Vec<&String> = names.filter(|name| name.ends_with(".log")).collect();
+        let Some((spare, [sealed @ .., _open])) = logs.split_last() else {
+            return false;
+        };
+        let has_index = |log: &&String| files.0.contains_key(&log.replace(".log", ".idx"));
+        fuzzing::layout(files.bytes(spare)).len() == EMPTY_PARTS && sealed.iter().all(has_index)
+    });
+}
+
+/// Waits for `future` on this thread.
+pub fn wait<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Unpark>) {
+        self.0.unpark();
+    }
+}
+
+/// The file of a snapshot of `stream` at `position`, and what the snapshot holds.
+///
+/// # Panics
+/// When it cannot be stored in memory.
+#[must_use]
+pub fn snapshot(stream: &Name, position: Position) -> (Vec<u8>, Vec<u8>) {
+    let memory = MemoryDisk::default();
+    let snapshots = FileSnapshots::open_on(Arc::new(memory.clone()), DIR);
+    let snapshots = snapshots.expect("nothing fails in memory");
+    let content = b"the state as of this position".to_vec();
+    wait(snapshots.put(stream, position, content.clone().into())).expect("it is stored");
+    drop(snapshots);
+    let files = memory.files();
+    let (_, file) = files.0.into_iter().next().expect("it is a file");
+    (file.bytes.to_vec(), content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn specimens_are_the_same_bytes_each_time_and_what_their_names_say() {
+        let [first, second] = [all(), all()];
+        for (one, again) in first.iter().zip(&second) {
+            let names = |specimen: &Specimen| specimen.files.0.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(names(one), names(again));
+            for name in names(one) {
+                let is_same = one.files.bytes(&name) == again.files.bytes(&name);
+                assert!(is_same, "{}: {name}", one.name);
+            }
+            assert_eq!(one.kept.len(), 3);
+        }
+        let has = |specimen: &Specimen, name: &str| specimen.files.0.contains_key(name);
+        assert!(!has(&first[0], "0000000001.idx"));
+        assert!(has(&first[1], "0000000002.idx"));
+        assert!(!has(&first[2], "0000000001.log"));
+    }
+}

@@ -1,0 +1,66 @@
+//! What a fuzzer drives: functions that take any bytes and panic only when a promise is broken.
+
+mod directory;
+mod format;
+mod log;
+
+/// A parser, or several behind one another, that takes any bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its name, which is that of its corpus in `fuzz/corpus` too.
+    pub name: &'static str,
+    /// What it parses.
+    pub what: &'static str,
+    /// Panics when a promise is broken.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "mark",
+        what: "the file of the durable mark",
+        run: format::mark,
+    },
+    Target {
+        name: "segment-header",
+        what: "the first block of a log segment",
+        run: format::segment_header,
+    },
+    Target {
+        name: "frame",
+        what: "the header of a frame",
+        run: format::frame,
+    },
+    Target {
+        name: "record",
+        what: "a record: an entry or a declaration",
+        run: format::record,
+    },
+    Target {
+        name: "segment-index",
+        what: "the index file of a sealed segment",
+        run: format::segment_index,
+    },
+    Target {
+        name: "snapshot",
+        what: "a snapshot's file",
+        run: format::snapshot,
+    },
+    Target {
+        name: "log",
+        what: "a log of frames that say anything, with right checksums",
+        run: log::run,
+    },
+    Target {
+        name: "directory",
+        what: "a journal's directory with changed, swapped and missing files",
+        run: directory::run,
+    },
+];
+
+/// The target with this name.
+#[must_use]
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
