@@ -315,6 +315,7 @@ impl<'r, 'a> Life<'r, 'a> {
         self.has_forgotten = true;
         self.run.model.ask_forget(stream, below);
         let name = self.name(stream);
+        let had_flights = !self.flights.is_empty();
         let answer = wait(
             self.run.baton,
             &mut self.journal.forget(&name, position(below)),
@@ -331,6 +332,10 @@ impl<'r, 'a> Life<'r, 'a> {
                 }
                 self.run.model.saw_first(stream, now)
             }
+            Err(AppendError::Rejected {
+                reason: RejectReason::Overloaded,
+                ..
+            }) if had_flights => Ok(()),
             Err(AppendError::Rejected { reason, .. }) => self.rejected(&reason),
             Err(AppendError::Unknown { .. }) if self.is_excused() => {
                 self.unknown.get_or_insert(self.run.model.tickets());
