@@ -141,3 +141,37 @@ impl Findings {
             && self.not_run.iter().all(|missing| missing.is_excused)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_are_added_by_name() {
+        let round = |came: Result<(), &str>, red: Result<(), &str>| {
+            let mut trial = Trial::new("power cuts");
+            trial.run(came);
+            trial.count("acknowledged", 7);
+            let mut control = Control::new("no sync");
+            control.run(&red);
+            Findings {
+                trials: vec![trial],
+                controls: vec![control.must(100)],
+                not_run: Vec::new(),
+            }
+        };
+        let mut all = round(Ok(()), Err("lost"));
+        all.add(round(Ok(()), Err("lost")));
+        assert!(all.are_good());
+        assert_eq!(
+            (all.trials[0].runs, all.trials[0].counts["acknowledged"]),
+            (2, 14)
+        );
+        assert_eq!((all.controls[0].runs, all.controls[0].red_min), (2, 2));
+        let mut broken = all.clone();
+        broken.add(round(Err("lost"), Err("lost")));
+        assert!(!broken.are_good());
+        all.add(round(Ok(()), Ok(())));
+        assert!(!all.are_good(), "a control that stays green");
+    }
+}

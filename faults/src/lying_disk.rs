@@ -2,9 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use refrain_journal::{Access, Disk, DiskFile, DiskLock, FileSystem};
@@ -12,41 +11,61 @@ use refrain_journal::{Access, Disk, DiskFile, DiskLock, FileSystem};
 use crate::clock::pass;
 use crate::order::Lie;
 
-/// How much later a late disk does what it said it had done.
-const LATE: Duration = Duration::from_millis(40);
+/// How often a late disk does what it said it had done.
+const LATE: Duration = Duration::from_millis(100);
 
 /// The operating system's files, with one lie.
 #[derive(Debug)]
 pub(crate) struct LyingDisk {
     lie: Lie,
-    later: SyncSender<Later>,
+    promised: Arc<Promised>,
     was_full: Arc<AtomicBool>,
 }
 
-/// Something that was answered and is still to be done.
+/// What was answered and is still to be done.
+#[derive(Debug, Default)]
+struct Promised(Mutex<Vec<Later>>);
+
 #[derive(Debug)]
 enum Later {
     Sync(Arc<dyn DiskFile>),
     Write(Arc<dyn DiskFile>, Vec<u8>, u64),
 }
 
+impl Promised {
+    fn add(&self, later: Later) {
+        self.lock().push(later);
+    }
+
+    fn keep(&self) {
+        for later in self.lock().drain(..) {
+            // A lie is not mended by an error.
+            let _ = match later {
+                Later::Sync(file) => file.sync_data(),
+                Later::Write(file, bytes, offset) => file.write_at(&bytes, offset).map(|_| ()),
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Later>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl LyingDisk {
-    /// A disk that tells `lie`.
+    /// A disk that tells `lie`, until the process ends.
     pub(crate) fn new(lie: Lie) -> LyingDisk {
-        let (later, due) = sync_channel(1 << 16);
+        let promised = Arc::new(Promised::default());
+        let kept = Arc::clone(&promised);
         std::thread::spawn(move || {
-            for later in due {
+            loop {
                 pass(LATE);
-                // A lie is not mended by an error.
-                let _ = match later {
-                    Later::Sync(file) => file.sync_data(),
-                    Later::Write(file, bytes, offset) => file.write_at(&bytes, offset).map(|_| ()),
-                };
+                kept.keep();
             }
         });
         LyingDisk {
             lie,
-            later,
+            promised,
             was_full: Arc::default(),
         }
     }
@@ -61,7 +80,7 @@ impl Disk for LyingDisk {
         Ok(Arc::new(LyingFile {
             file: FileSystem.open(path, access)?,
             lie: self.lie,
-            later: self.later.clone(),
+            promised: Arc::clone(&self.promised),
             was_full: Arc::clone(&self.was_full),
         }))
     }
@@ -108,19 +127,16 @@ impl DiskLock for NoLock {}
 struct LyingFile {
     file: Arc<dyn DiskFile>,
     lie: Lie,
-    later: SyncSender<Later>,
+    promised: Arc<Promised>,
     was_full: Arc<AtomicBool>,
-}
-
-impl LyingFile {
-    fn promise(&self, later: Later) -> io::Result<()> {
-        let ended = |_| io::Error::other("the thread that keeps promises has ended");
-        self.later.send(later).map_err(ended)
-    }
 }
 
 impl DiskFile for LyingFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.lie == Lie::LateWrite {
+            // Its own process sees what it wrote, or nothing would go on.
+            self.promised.keep();
+        }
         self.file.read_at(buffer, offset)
     }
 
@@ -131,7 +147,8 @@ impl DiskFile for LyingFile {
             }
             Lie::LateWrite => {
                 let file = Arc::clone(&self.file);
-                self.promise(Later::Write(file, bytes.to_vec(), offset))?;
+                self.promised
+                    .add(Later::Write(file, bytes.to_vec(), offset));
                 Ok(bytes.len())
             }
             Lie::Deaf => self.file.write_at(bytes, offset).or(Ok(bytes.len())),
@@ -141,7 +158,10 @@ impl DiskFile for LyingFile {
     fn sync_data(&self) -> io::Result<()> {
         match self.lie {
             Lie::NoSync | Lie::LateWrite => Ok(()),
-            Lie::LateSync => self.promise(Later::Sync(Arc::clone(&self.file))),
+            Lie::LateSync => {
+                self.promised.add(Later::Sync(Arc::clone(&self.file)));
+                Ok(())
+            }
             Lie::Deaf => self.file.sync_data().or(Ok(())),
             Lie::NoLock | Lie::StaysFull => self.file.sync_data(),
         }

@@ -1,18 +1,22 @@
 //! Where the ring runs: in namespaces of its own, so that nothing of it outlives it.
 //!
-//! As root it starts itself again below `unshare`, with mounts and processes of its own. When that one
-//! ends, even by a kill, the kernel ends every process in it and takes every mount and loop device
-//! away. Without root, or where the machine's sandbox forbids it, the faults that need it do not run,
+//! As root it starts itself again below `unshare`, with mounts and processes of its own. When either of
+//! the two ends, even by a kill, the kernel ends every process in there and takes every mount and loop
+//! device away. Without root, or where the machine's sandbox forbids it, the faults that need it do not run,
 //! and the run says why.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use crate::image::{Mounted, call};
+use crate::power::Cut;
 use crate::ring::Need;
 
-/// What starts a program with mounts and processes of its own.
-const SHELTER: [&str; 7] = [
+/// What starts a program with mounts and processes of its own, and ends it with whoever started it.
+const SHELTER: [&str; 10] = [
+    "setpriv",
+    "--pdeathsig=KILL",
+    "--",
     "unshare",
     "--mount",
     "--propagation=private",
@@ -26,19 +30,22 @@ const SHELTER: [&str; 7] = [
 const TRIAL_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Words by which tools say that the machine does not allow something, rather than that it failed.
-const FORBIDDEN: [&str; 6] = [
+const FORBIDDEN: [&str; 8] = [
     "not permitted",
     "permission denied",
     "failed to setup loop device",
     "cannot find an unused loop device",
     "unknown filesystem type",
     "function not implemented",
+    "inappropriate ioctl",
+    "operation not supported",
 ];
 
 /// What this machine can do, or why not.
 #[derive(Debug)]
 pub(crate) struct Abilities {
     mount: Result<(), Inability>,
+    clock: Result<(), Inability>,
     trace: Result<(), Inability>,
 }
 
@@ -52,23 +59,38 @@ pub(crate) struct Inability {
 }
 
 impl Inability {
+    /// What a tool said, or why it could not be started. Root could have installed it.
     fn of(reason: String) -> Inability {
+        Inability::judge(reason, rustix::process::geteuid().is_root())
+    }
+
+    fn judge(reason: String, is_root: bool) -> Inability {
         let lower = reason.to_lowercase();
-        let is_excused = FORBIDDEN.iter().any(|words| lower.contains(words));
-        Inability { reason, is_excused }
+        let is_forbidden = FORBIDDEN.iter().any(|words| lower.contains(words));
+        let is_missing = lower.contains("no such file");
+        Inability {
+            is_excused: is_forbidden || (is_missing && !is_root),
+            reason,
+        }
     }
 }
 
 impl Abilities {
-    /// Finds out, by trying; `is_sheltered` says that this process has mounts of its own.
-    pub(crate) fn find(scratch: &Path, is_sheltered: Result<(), Inability>) -> Abilities {
-        let mount = is_sheltered.and_then(|()| {
-            Mounted::ext4(&scratch.join("trial"), TRIAL_BYTES)
-                .map(drop)
+    /// Finds out, by trying; `shelter` says why this process has no mounts of its own, if so.
+    pub(crate) fn find(scratch: &Path, shelter: Result<(), Inability>) -> Abilities {
+        let mount = shelter
+            .clone()
+            .and_then(|()| mount_once(scratch).map_err(Inability::of));
+        let clock = shelter.and_then(|()| {
+            call("unshare", &["--time", "--monotonic", "5", "--fork", "true"])
                 .map_err(Inability::of)
         });
         let trace = call("strace", &["-o", "/dev/null", "true"]).map_err(Inability::of);
-        Abilities { mount, trace }
+        Abilities {
+            mount,
+            clock,
+            trace,
+        }
     }
 
     /// Whether the machine has what is needed.
@@ -78,9 +100,17 @@ impl Abilities {
     pub(crate) fn has(&self, need: Need) -> Result<(), Inability> {
         match need {
             Need::Mount => self.mount.clone(),
+            Need::Clock => self.clock.clone(),
             Need::Trace => self.trace.clone(),
         }
     }
+}
+
+/// Mounts a small file system, cuts its power and mounts it again.
+fn mount_once(scratch: &Path) -> Result<(), String> {
+    let disk = Mounted::ext4(&scratch.join("trial"), TRIAL_BYTES)?;
+    disk.arm(Cut::LogLost)?.cut()?;
+    disk.power_on()
 }
 
 /// Starts this program again in a shelter, with the same arguments and `--sheltered`, and gives how it
@@ -110,4 +140,21 @@ pub(crate) fn enter() -> Result<ExitStatus, Inability> {
         .arg("--sheltered")
         .status()
         .map_err(|error| Inability::of(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nothing_can_be_done_about_is_excused() {
+        let excused =
+            |reason: &str, is_root| Inability::judge(reason.to_owned(), is_root).is_excused;
+        let forbidden = "mount: /x: Operation not permitted";
+        let missing = "strace: No such file or directory (os error 2)";
+        let broken = "mkfs.ext4 ended with exit status: 1: it is too small";
+        assert!(excused(forbidden, true) && excused(forbidden, false));
+        assert!(excused(missing, false) && !excused(missing, true));
+        assert!(!excused(broken, true) && !excused(broken, false));
+    }
 }

@@ -12,13 +12,14 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     tool("perl", "perl-base"),
     tool("strace", "strace"),
     tool("mkfs.ext4", "e2fsprogs"),
     tool("mount", "mount"),
     tool("losetup", "mount"),
     tool("unshare", "util-linux"),
+    tool("setpriv", "util-linux"),
 ];
 
 /// Where tools of root lie, also when the path does not say so.

@@ -323,6 +323,10 @@ impl Queue {
             }
             if !waiting.gathered.is_empty() {
                 std::mem::swap(taken, &mut waiting.gathered);
+                assert!(
+                    taken.pendings().len() <= self.limits.appends_max,
+                    "what waits is bounded"
+                );
                 waiting.writer = WriterState::Busy;
                 return Call::Write;
             }

@@ -97,6 +97,7 @@ impl Writer {
             let sealed = self.make_room(self.taken.record_bytes_of(from))?;
             if planted::is("answer-before-sync") {
                 self.taken.flush().acknowledge(from + 1, &mut self.wakers);
+                self.wakers.drain(..).for_each(Waker::wake);
             }
             let written = self.log.write(&mut self.taken, from);
             if written.is_err() && planted::is("failed-write-shown") {

@@ -1,7 +1,6 @@
 //! The checker itself: given a real journal and a report that was altered, it must go red.
 
-use super::kills::OPENING;
-use super::{Patient, Ring, acknowledgements};
+use super::{OPENING, Patient, Ring, acknowledgements, wait_for};
 use crate::findings::{Control, Findings, Trial};
 use crate::history::{Found, History};
 use crate::line::{Batch, Line};
@@ -60,7 +59,7 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
             ..Order::draw(patient.dir(), Door::Journal, &mut chance)
         };
         let mut worker = Worker::start(&order, &Wrap::default())?;
-        worker.wait_until(OPENING, |lines| acknowledgements(lines) > 20);
+        wait_for(&worker, 20)?;
         worker.end();
         let (lines, _) = worker.finish(OPENING)?;
         let found = reopen(&order).map_err(|broken| broken.to_string())?;

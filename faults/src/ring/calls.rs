@@ -181,6 +181,10 @@ impl Bench {
                 let _ = std::fs::rename(&disturbed.order.dir, self.scratch.join(kept));
             }
             trial.count(&format!("at {}", place.call), 1);
+            trial.count(
+                "refused by the journal",
+                u64::from(refuses(&disturbed.lines)),
+            );
             trial.count("acknowledged", acknowledgements(&disturbed.lines) as u64);
             trial.run(came.map_err(|broken| format!("{place}, the {number}.: {broken}")));
         }
@@ -249,6 +253,16 @@ impl Bench {
     }
 }
 
+/// Whether the journal did not open, or did not take an append.
+fn refuses(lines: &[Line]) -> bool {
+    lines.iter().any(|line| {
+        matches!(
+            line,
+            Line::NotOpened(_) | Line::Unknown { .. } | Line::Rejected { .. }
+        )
+    })
+}
+
 /// With one append at a time, none is acknowledged after one whose outcome was unknown.
 fn check_stopped(lines: &[Line]) -> Result<(), Violation> {
     let unknown = lines
@@ -279,4 +293,26 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 fn remove(dir: &Path) {
     // It may not be there, and the next worker says what is wrong otherwise.
     let _ = std::fs::remove_dir_all(dir);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::Batch;
+    use crate::payload::Digest;
+
+    #[test]
+    fn acknowledgement_after_an_unknown_outcome_breaks_a_promise() {
+        let acknowledged = Line::Acknowledged(Batch {
+            stream: 0,
+            first: 1,
+            digests: vec![Digest(1)],
+        });
+        let unknown = Line::Unknown {
+            stream: 0,
+            first: 2,
+        };
+        assert!(check_stopped(&[acknowledged.clone(), unknown.clone()]).is_ok());
+        assert!(check_stopped(&[unknown, acknowledged]).is_err());
+    }
 }

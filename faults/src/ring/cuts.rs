@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use super::kills::OPENING;
-use super::{Patient, Ring, acknowledgements};
+use super::{OPENING, Patient, Ring, proven, wait_for};
 use crate::chance::Chance;
 use crate::clock::pass;
 use crate::findings::{Control, Findings, Trial};
@@ -72,7 +71,7 @@ fn cycles(disk: &Mounted, door: Door, count: u64, chance: &mut Chance) -> Result
         }
         trial.run(came);
     }
-    Ok(trial)
+    proven(trial)
 }
 
 /// A worker appends, the power goes, and comes back. What the worker was told after the cut is taken
@@ -121,8 +120,7 @@ fn deceived(disk: &Mounted, lie: Lie, name: &str, chance: &mut Chance) -> Result
             ..Order::draw(patient.dir(), Door::Journal, chance)
         };
         let worker = Worker::start(&order, &Wrap::default())?;
-        // Something must be acknowledged, or there is nothing to lose.
-        worker.wait_until(OPENING, |lines| acknowledgements(lines) >= 20);
+        wait_for(&worker, 20)?;
         let lines = cut_now(disk, worker, Cut::LogLost)?;
         let came: Result<(), Violation> = patient.take(&lines).and_then(|()| patient.check(&order));
         control.run(&came);
@@ -130,4 +128,29 @@ fn deceived(disk: &Mounted, lie: Lie, name: &str, chance: &mut Chance) -> Result
         let _ = std::fs::remove_dir_all(patient.place);
     }
     Ok(control.must(90))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::Batch;
+    use crate::payload::Digest;
+
+    #[test]
+    fn what_was_told_after_the_cut_does_not_count_and_what_was_done_does() {
+        let batch = |first| Batch {
+            stream: 0,
+            first,
+            digests: vec![Digest(first)],
+        };
+        let lines = vec![
+            Line::Submitted(batch(1)),
+            Line::Acknowledged(batch(1)),
+            Line::Submitted(batch(2)),
+            Line::Acknowledged(batch(2)),
+            Line::Closed,
+        ];
+        assert_eq!(until_cut(lines.clone(), 2), lines[..3]);
+        assert_eq!(until_cut(lines.clone(), 9), lines);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Patient, Ring, acknowledgements};
+use super::{OPENING, Patient, Ring, proven, wait_for};
 use crate::chance::Chance;
 use crate::clock::pass;
 use crate::findings::{Control, Findings, Trial};
@@ -17,13 +17,10 @@ const KILLS: u64 = 100;
 const RUNTIME_KILLS: u64 = 20;
 
 /// Lives of the control.
-const CONTROLS: u64 = 5;
+const CONTROLS: u64 = 10;
 
 /// The longest time that a worker is left alone.
 const LIFE_MS_MAX: u64 = 50;
-
-/// How long a journal may take to open.
-pub(super) const OPENING: Duration = Duration::from_secs(20);
 
 pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
     let mut chance = ring.chance("kills");
@@ -60,7 +57,7 @@ fn lives(ring: &Ring, door: Door, count: u64, chance: &mut Chance) -> Result<Tri
         }
         trial.run(came);
     }
-    Ok(trial)
+    proven(trial)
 }
 
 /// Starts a worker and kills it: at any time from its start, or once its journal is open.
@@ -84,11 +81,11 @@ fn late_writes(ring: &Ring, chance: &mut Chance) -> Result<Control, String> {
             ..honest
         };
         let worker = Worker::start(&order, &Wrap::default())?;
-        worker.wait_until(OPENING, |lines| acknowledgements(lines) >= 20);
+        wait_for(&worker, 20)?;
         let lines = worker.kill()?;
         control.run(&judge(&lines, &order));
     }
-    Ok(control.must(100))
+    Ok(control.must(80))
 }
 
 fn judge(lines: &[Line], order: &Order) -> Result<(), Violation> {

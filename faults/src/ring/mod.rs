@@ -10,12 +10,14 @@ mod pauses;
 mod syncs;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::chance::Chance;
-use crate::findings::{Findings, NotRun};
+use crate::findings::{Findings, NotRun, Trial};
 use crate::history::{History, Violation};
 use crate::line::Line;
 use crate::order::Order;
+use crate::process::Worker;
 use crate::reopening::reopen;
 use crate::shelter::Abilities;
 
@@ -33,6 +35,8 @@ pub(crate) struct Class {
 pub(crate) enum Need {
     /// Namespaces of one's own, and file systems in them: root.
     Mount,
+    /// A steady clock of one's own.
+    Clock,
     /// Tracing other processes.
     Trace,
 }
@@ -45,7 +49,7 @@ pub(crate) const CLASSES: [Class; 10] = [
     class("neighbours", &[], neighbours::run),
     class("calls", &[Need::Trace], calls::run),
     class("slow", &[Need::Trace], pauses::slow),
-    class("jumps", &[Need::Mount], pauses::jumps),
+    class("jumps", &[Need::Clock], pauses::jumps),
     class("full", &[Need::Mount], full::run),
     class("cuts", &[Need::Mount], cuts::run),
     class("syncs", &[Need::Mount, Need::Trace], syncs::run),
@@ -58,6 +62,9 @@ const fn class(
 ) -> Class {
     Class { name, needs, run }
 }
+
+/// How long a journal may take to open, and a worker to get going.
+const OPENING: Duration = Duration::from_secs(20);
 
 /// What the classes share.
 #[derive(Debug)]
@@ -98,6 +105,29 @@ impl Ring {
     fn chance(&self, name: &str) -> Chance {
         let name = name.bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte));
         Chance::new(self.seed ^ name)
+    }
+}
+
+/// The trial, if it can prove anything.
+///
+/// # Errors
+/// When nothing was ever acknowledged in it.
+fn proven(trial: Trial) -> Result<Trial, String> {
+    match trial.counts.get("acknowledged") {
+        None | Some(0) => Err(format!("{}: nothing was acknowledged", trial.name)),
+        Some(_) => Ok(trial),
+    }
+}
+
+/// Waits until the worker was acknowledged `count` appends, so that there is something to lose.
+///
+/// # Errors
+/// When it never was: then its run would prove nothing.
+fn wait_for(worker: &Worker, count: usize) -> Result<(), String> {
+    if worker.wait_until(OPENING, |lines| acknowledgements(lines) >= count) {
+        Ok(())
+    } else {
+        Err(format!("a worker was not acknowledged {count} appends"))
     }
 }
 

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::kills::OPENING;
-use super::{Patient, Ring, acknowledgements};
+use super::{OPENING, Patient, Ring, acknowledgements, wait_for};
 use crate::clock::Clock;
 use crate::findings::{Control, Findings, Trial};
 use crate::history::Violation;
@@ -25,7 +24,7 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
     let mut patient = Patient::new(&ring.scratch.join("neighbours"));
     let order = Order::draw(patient.dir(), Door::Journal, &mut chance);
     let first = Worker::start(&order, &Wrap::default())?;
-    first.wait_until(OPENING, |lines| acknowledgements(lines) > 0);
+    wait_for(&first, 1)?;
     for number in 0..COUNT {
         let is_stopped = number % 2 == 1;
         if is_stopped {
@@ -61,7 +60,7 @@ fn unlocked(ring: &Ring) -> Result<Control, String> {
         ..Order::draw(patient.dir(), Door::Journal, &mut ring.chance("unlocked"))
     };
     let first = Worker::start(&order, &Wrap::default())?;
-    first.wait_until(OPENING, |lines| acknowledgements(lines) > 0);
+    wait_for(&first, 1)?;
     let order = Order {
         lie: Some(Lie::NoLock),
         ..order

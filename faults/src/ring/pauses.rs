@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::kills::OPENING;
-use super::{Patient, Ring, acknowledgements};
+use super::{OPENING, Patient, Ring, acknowledgements, wait_for};
 use crate::chance::Chance;
 use crate::clock::pass;
 use crate::findings::{Findings, Trial};
@@ -33,7 +32,7 @@ pub(super) fn stops(ring: &Ring) -> Result<Findings, String> {
     let mut patient = Patient::new(&ring.scratch.join("stops"));
     let order = Order::draw(patient.dir(), Door::Journal, &mut chance);
     let worker = Worker::start(&order, &Wrap::default())?;
-    worker.wait_until(OPENING, |lines| acknowledgements(lines) > 0);
+    wait_for(&worker, 1)?;
     for _ in 0..STOPS {
         worker.signal(Signal::STOP);
         pass(Duration::from_millis(20 + chance.below(100)));
@@ -64,7 +63,7 @@ pub(super) fn slow(ring: &Ring) -> Result<Findings, String> {
             let order = Order::draw(patient.dir(), Door::Journal, &mut chance);
             let wrap = strace::disturbing_all(&log, call, Fault::Slow(micros));
             let worker = Worker::start(&order, &wrap)?;
-            worker.wait_until(OPENING, |lines| acknowledgements(lines) > 10);
+            wait_for(&worker, 10)?;
             pass(Duration::from_micros(chance.below(50_000)));
             let lines = worker.kill()?;
             let before = patient.history.acknowledged;
@@ -87,7 +86,7 @@ pub(super) fn jumps(ring: &Ring) -> Result<Findings, String> {
     for _ in 0..JUMPS {
         let order = Order::draw(patient.dir(), Door::Journal, &mut chance);
         let worker = Worker::start(&order, &moved_clock(&mut chance))?;
-        worker.wait_until(OPENING, |lines| acknowledgements(lines) > 20);
+        wait_for(&worker, 20)?;
         let lines = worker.kill()?;
         let before = patient.history.acknowledged;
         let came = patient.take(&lines).and_then(|()| patient.check(&order));

@@ -96,15 +96,11 @@ fn carry_out(project: &Project, asked: &Asked) -> Result<Done, String> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.to_string()),
         }
-        if let Err(reason) = (runner.run)(project, asked.share) {
-            complaints.push(format!("{}: {reason}", runner.name));
-        }
-        match Part::read(project, runner.name) {
-            Ok(part) => parts.push(part),
-            Err(reason) => complaints.push(format!("{}: no report: {reason}", runner.name)),
-        }
+        let ran = (runner.run)(project, asked.share);
+        let part = Part::read(project, runner.name);
+        complaints.extend(complaints_of(runner.name, ran, part.as_ref()));
+        parts.extend(part);
     }
-    complaints.extend(parts.iter().flat_map(Part::complaints));
     println!("\n{}", table::plain(&parts));
     for complaint in &complaints {
         println!("FAILED {complaint}");
@@ -118,6 +114,17 @@ fn carry_out(project: &Project, asked: &Asked) -> Result<Done, String> {
         not_run: not_run.collect(),
         complaints,
     })
+}
+
+/// What is wrong with a part: what its report says, or else why it failed or left none.
+fn complaints_of(name: &str, ran: Result<(), String>, part: Result<&Part, &String>) -> Vec<String> {
+    let mut complaints = part.map(Part::complaints).unwrap_or_default();
+    match (ran, part) {
+        (Err(reason), _) if complaints.is_empty() => complaints.push(format!("{name}: {reason}")),
+        (Ok(()), Err(reason)) => complaints.push(format!("{name}: no report: {reason}")),
+        (Ok(()) | Err(_), _) => {}
+    }
+    complaints
 }
 
 /// What the command line asks for.
@@ -192,6 +199,26 @@ mod tests {
         assert_eq!(all.runners().count(), PARTS.len());
         assert_eq!(asked("sim").unwrap().runners().count(), 1);
         assert!(asked("simulation").unwrap_err().contains("sim"));
+    }
+
+    #[test]
+    fn a_part_that_failed_or_left_no_report_is_a_complaint_whatever_it_says() {
+        let good = Part {
+            part: "sim".to_owned(),
+            trials: vec![part::Trial {
+                runs: 1,
+                ..part::Trial::default()
+            }],
+            ..Part::default()
+        };
+        let failed = || Err("it ended with 1".to_owned());
+        let count = |ran, part| complaints_of("sim", ran, part).len();
+        let missing = "no such file".to_owned();
+        assert_eq!(count(Ok(()), Ok(&good)), 0);
+        assert_eq!(count(failed(), Ok(&good)), 1);
+        assert_eq!(count(Ok(()), Err(&missing)), 1);
+        assert_eq!(count(failed(), Err(&missing)), 1);
+        assert_eq!(count(failed(), Ok(&Part::default())), 1);
     }
 
     #[test]

@@ -11,8 +11,10 @@ use crate::channel::{ChannelKind, ChannelOptions, Order};
 use crate::entry::StopReason;
 use crate::id::Position;
 use crate::ledger::{Channel, STRICT};
+use crate::limit::{CHANNEL_LOADED_BYTES_MAX, WINDOW_MAX};
 use crate::outbox::Chance;
 use crate::planted;
+use crate::port::destination::Attempted;
 use crate::time::Timestamp;
 
 #[derive(Debug)]
@@ -36,6 +38,9 @@ pub(super) struct Lane {
     pub(super) resting: BTreeSet<u64>,
     /// By order key, the deliveries that are to keep their order.
     keys: HashMap<u64, KeyLine>,
+    /// Replies to requests that wait in the journal alone, with the attempt that brought each. They
+    /// are handled once their request is in memory.
+    pub(super) early: BTreeMap<u64, (u32, Attempted)>,
     /// One-way confirmations that are not recorded yet.
     pub(super) confirmed: BTreeSet<u64>,
     /// Recorded outcomes that are not durable yet.
@@ -104,6 +109,7 @@ impl Lane {
             due: Due::default(),
             announced: BTreeSet::new(),
             in_flight: BTreeMap::new(),
+            early: BTreeMap::new(),
             resting: BTreeSet::new(),
             keys: HashMap::new(),
             confirmed: BTreeSet::new(),
@@ -220,6 +226,14 @@ impl Lane {
         self.resting.remove(&number);
     }
 
+    /// Whether another reply may wait for its request: no more than could be under way, and no more
+    /// bytes than a channel keeps in memory.
+    pub(super) fn has_room_for(&self, ended: &Attempted) -> bool {
+        let kept = self.early.values().map(|(_, ended)| ended);
+        let bytes: usize = kept.chain([ended]).map(reply_bytes).sum();
+        self.early.len() < WINDOW_MAX as usize && bytes <= CHANNEL_LOADED_BYTES_MAX
+    }
+
     /// Forgets what waits and in which order; attempts under way stay what they are.
     pub(super) fn clear(&mut self) {
         self.fresh.clear();
@@ -275,5 +289,12 @@ impl Lane {
                 None
             }
         }
+    }
+}
+
+fn reply_bytes(ended: &Attempted) -> usize {
+    match ended {
+        Attempted::Replied(reply) => reply.len(),
+        Attempted::Failed(_) | Attempted::NotResponding => 0,
     }
 }

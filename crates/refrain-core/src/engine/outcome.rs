@@ -52,14 +52,36 @@ impl<P: Processor> Engine<P> {
                 self.one_way(moment, delivery, attempt, ended);
             }
             (ChannelKind::RequestReply, Some(_)) => {
-                // A reply to a request that waits in the journal alone cannot be handled yet. Its
-                // request is delivered again, with the same key.
-                if let Some(open) = recorded.get(number).cloned() {
-                    self.outcome_step(moment, delivery, attempt, &open, ended);
+                match recorded.get(number).cloned() {
+                    Some(open) => self.outcome_step(moment, delivery, attempt, &open, ended),
+                    // Kept until its request is read, within bounds. Beyond them the request is
+                    // delivered again, with the same key.
+                    None if lane.has_room_for(&ended) => {
+                        lane.early.entry(number).or_insert((attempt, ended));
+                    }
+                    None => {}
                 }
             }
             // Without a route nothing was sent by this writer, and nobody can handle what comes.
             (ChannelKind::Timer, _) | (_, None) => {}
+        }
+    }
+
+    /// Handles replies that came before their requests were in memory, where they are now.
+    pub(super) fn handle_early(&mut self, moment: Moment, channel: u16) {
+        let place = usize::from(channel);
+        let mut next = 0;
+        while self.spoiled.is_none() {
+            let mut later = self.lanes[place].early.range(next..);
+            let Some(number) = later.next().map(|(number, _)| *number) else {
+                return;
+            };
+            next = number + 1;
+            let recorded = &self.ledger.channels[place];
+            let waits = recorded.is_open(number) && recorded.get(number).is_none();
+            if !waits && let Some((attempt, ended)) = self.lanes[place].early.remove(&number) {
+                self.on_attempted(moment, channel, number, attempt, ended);
+            }
         }
     }
 

@@ -280,6 +280,11 @@ impl<P: Processor> Engine<P> {
     }
 
     pub(super) fn on_loaded(&mut self, moment: Moment, channel: u16, entries: Option<Chunk>) {
+        self.take_loaded(moment, channel, entries);
+        self.handle_early(moment, channel);
+    }
+
+    fn take_loaded(&mut self, moment: Moment, channel: u16, entries: Option<Chunk>) {
         let place = usize::from(channel);
         self.lanes[place].loading = Loading::Idle;
         let mut loaded = Vec::new();

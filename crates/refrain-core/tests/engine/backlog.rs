@@ -7,7 +7,7 @@ use refrain_core::limit::CHANNEL_LOADED_MAX;
 use refrain_core::{ChannelOptions, ChannelState, Command, InDoubt, Name, StopReason};
 
 use crate::world::destination::{failed, prompt, reply, silent};
-use crate::world::worker::{Act, Ask, Do, Worker, note};
+use crate::world::worker::{Act, Ask, Do, Event, Worker, note};
 use crate::world::{World, seconds};
 
 const MANY: u64 = 3 * CHANNEL_LOADED_MAX as u64;
@@ -71,6 +71,47 @@ fn long_backlog_is_delivered_once_and_in_order_with_crashes_in_the_middle() {
         assert_eq!(counts.len() as u64, MANY);
         let repeated = counts.values().map(|count| count - 1).sum::<u32>();
         assert!(repeated <= 5 * repeated_max + 20, "{repeated} repetitions");
+    }
+}
+
+/// B6.2
+#[test]
+fn reply_to_a_request_that_waits_in_the_journal_alone_counts_and_it_is_not_asked_again() {
+    for copies in [1, 2] {
+        let mut world: World =
+            World::of_one(vec![("ask", ChannelOptions::default().unordered(32))]);
+        world.destination("p", "ask", silent());
+        flood(&mut world, MANY, |n| {
+            Act::Ask(Ask {
+                what: n + 1,
+                ..Ask::default()
+            })
+        });
+        // As from a writer before, which had loaded it.
+        let mut early = world.sent[0].delivery.clone();
+        early.number = 2000;
+        for _ in 0..copies {
+            world.outcome("p", &early, 0, reply(77));
+        }
+        assert_eq!(world.channel("p", "ask").pending, MANY, "not handled yet");
+        world.destination("p", "ask", prompt());
+        while world.channel("p", "ask").pending > 0 {
+            world.run(seconds(10));
+        }
+        let counts = counts(&world);
+        assert_eq!(counts.get(&2000), None, "it was not sent");
+        assert_eq!(counts.len() as u64, MANY - 1);
+        let replies = world
+            .state("p")
+            .log
+            .iter()
+            .filter(|event| matches!(event, Event::Replied { what: 2000, .. }));
+        let replies: Vec<_> = replies.collect();
+        let expected = Event::Replied {
+            what: 2000,
+            reply: 77,
+        };
+        assert_eq!(replies, [&expected]);
     }
 }
 

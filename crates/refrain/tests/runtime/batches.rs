@@ -2,14 +2,12 @@
 
 use refrain::{AskError, MemoryJournal, MessageId, Refrain};
 
-use crate::till::{Say, Till, entries, start};
+use crate::till::{Say, Till, entries, open};
 use crate::waiting::still_waits;
 
 #[tokio::test(start_paused = true)]
 async fn hundred_thousand_messages_are_answered_in_order() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, _refrain, till) = open().await;
     let told = till.ask_all(vec![Say::Add(1); 100_000]).await.unwrap();
     for (number, told) in (1..).zip(told) {
         assert_eq!(told.unwrap(), number);
@@ -43,9 +41,7 @@ async fn batches_have_no_more_places_in_the_inbox_than_single_messages() {
 /// B1.4
 #[tokio::test(start_paused = true)]
 async fn batch_with_rejections_panics_and_repeats_gives_each_its_own() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (_journal, _refrain, till) = open().await;
     let id = |id: &str| MessageId::given("test", id).unwrap();
     let batch = vec![
         (id("a"), Say::Add(1)),

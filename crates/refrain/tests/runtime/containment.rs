@@ -4,15 +4,13 @@ use refrain::{AskError, MemoryJournal, QueryError, Refrain, Signal, StartError};
 use refrain_testkit::{Act, ScriptedDestination};
 
 use crate::desk::{Desk, Job, LETTERS, NOTES, QUESTIONS, reply};
-use crate::till::{Brittle, Say, Till, entries, start};
+use crate::till::{Brittle, Say, Till, entries, open, start};
 use crate::waiting::signal;
 
 /// B1.5
 #[tokio::test(start_paused = true)]
 async fn panic_or_rejection_in_decide_leaves_no_entry_and_the_next_message_is_handled() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, _refrain, till) = open().await;
     let before = entries(&journal, "till").await;
     let Err(AskError::Panicked(text)) = till.ask(Say::PanicDeciding).await else {
         panic!("it was told otherwise");
@@ -60,9 +58,7 @@ async fn apply_that_panics_on_a_fresh_event_is_a_rejection_and_never_an_entry() 
 /// B1.1, B1.5
 #[tokio::test(start_paused = true)]
 async fn state_that_is_spoiled_while_appends_fail_is_rebuilt_and_everybody_is_told() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, _refrain, till) = open().await;
     journal.fail_next(refrain_journal::AppendFault::UnknownKept);
     let batch = vec![Say::Add(1), Say::PanicApplying, Say::Add(2)];
     let told = till.ask_all(batch).await.unwrap();
@@ -77,9 +73,7 @@ async fn state_that_is_spoiled_while_appends_fail_is_rebuilt_and_everybody_is_to
 /// B1.6
 #[tokio::test(start_paused = true)]
 async fn apply_that_panics_in_a_replay_halts_that_processor_and_no_other() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, refrain, till) = open().await;
     till.ask_all(vec![Say::Add(1), Say::Add(100)])
         .await
         .unwrap();
@@ -161,9 +155,7 @@ fn silent() -> (
 /// A panic in somebody's look is that somebody's.
 #[tokio::test(start_paused = true)]
 async fn look_that_panics_is_told_and_the_processor_goes_on() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (_journal, _refrain, till) = open().await;
     let looked = till.query(|till| assert_eq!(till.total, 17, "look")).await;
     assert!(matches!(looked, Err(QueryError::Panicked { text }) if text.contains("look")));
     assert_eq!(till.ask(Say::Add(5)).await.unwrap(), 5);

@@ -6,7 +6,7 @@ use refrain::{AskError, MemoryJournal, MessageId, QueryError, Signal};
 use refrain_core::port::journal::{AppendError, RejectReason};
 use refrain_journal::AppendFault;
 
-use crate::till::{Refused, Say, Till, entries, epochs, start};
+use crate::till::{Refused, Say, Till, entries, epochs, open, start};
 use crate::waiting::{signal, still_waits};
 
 fn given(id: &str) -> MessageId {
@@ -16,9 +16,7 @@ fn given(id: &str) -> MessageId {
 /// B1.1
 #[tokio::test(start_paused = true)]
 async fn answers_rejections_looks_and_repeats_wait_for_what_they_were_computed_on() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, _refrain, till) = open().await;
     journal.hold();
     let mut asked = Box::pin(till.ask_as(given("a"), Say::Add(5)));
     still_waits(&mut asked).await;
@@ -46,9 +44,7 @@ async fn answers_rejections_looks_and_repeats_wait_for_what_they_were_computed_o
 /// B1.1, B1.3
 #[tokio::test(start_paused = true)]
 async fn if_an_append_fails_everything_computed_on_it_gets_the_same_verdict() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, _refrain, till) = open().await;
     journal.hold();
     let first = Box::pin(till.ask_as(given("a"), Say::Add(5)));
     let on_it = Box::pin(till.ask_as(given("b"), Say::Add(6)));
@@ -83,9 +79,7 @@ async fn if_an_append_fails_everything_computed_on_it_gets_the_same_verdict() {
 /// B1.2
 #[tokio::test(start_paused = true)]
 async fn messages_and_looks_of_one_sender_keep_their_order() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, _refrain, till) = open().await;
     journal.hold();
     let mut looks = Vec::new();
     for amount in 1..=200 {
@@ -140,9 +134,7 @@ async fn unknown_that_comes_after_the_new_beginning_can_never_happen() {
 /// B1.3
 #[tokio::test(start_paused = true)]
 async fn unknown_that_comes_before_the_new_beginning_is_read_and_counted_once() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, _refrain, till) = open().await;
     journal.hold();
     let mut asked = Box::pin(till.ask_as(given("a"), Say::Add(5)));
     still_waits(&mut asked).await;
@@ -163,9 +155,7 @@ async fn ask_into(
     MemoryJournal,
     (Result<u64, AskError<Refused>>, refrain::Refrain),
 ) {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, refrain, till) = open().await;
     journal.fail_next(fault);
     let told = till.ask(Say::Add(5)).await;
     (journal, (told, refrain))
@@ -209,9 +199,7 @@ async fn full_disk_is_waited_for_visibly_and_nothing_that_waits_is_lost() {
 /// B1.4
 #[tokio::test(start_paused = true)]
 async fn same_identity_changes_nothing_and_gets_the_stored_answer_also_after_a_restart() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, refrain, till) = open().await;
     assert_eq!(till.ask_as(given("a"), Say::Add(5)).await.unwrap(), 5);
     assert_eq!(till.ask(Say::Add(10)).await.unwrap(), 15);
     assert_eq!(till.ask_as(given("a"), Say::Add(5)).await.unwrap(), 5);
@@ -228,9 +216,7 @@ async fn same_identity_changes_nothing_and_gets_the_stored_answer_also_after_a_r
 /// B1.4
 #[tokio::test(start_paused = true)]
 async fn many_repeats_at_once_get_their_stored_answers_each_its_own() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (_journal, _refrain, till) = open().await;
     let batch = || {
         (1..=3000)
             .map(|n: u64| (given(&n.to_string()), Say::Add(n)))
@@ -281,9 +267,7 @@ async fn full_inbox_refuses_or_pushes_back_as_the_caller_likes_and_drops_nothing
 /// B1.10
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_are_bounded_also_when_their_messages_leave_no_entry() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, _refrain, till) = open().await;
     journal.hold();
     till.tell(Say::Add(1)).await.unwrap();
     let mut waiting = Vec::new();

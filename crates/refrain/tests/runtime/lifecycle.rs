@@ -10,14 +10,12 @@ use refrain_journal::AppendFault;
 use refrain_testkit::Act;
 
 use crate::desk::{Desk, Job, LETTERS, NOTES, QUESTIONS, World, reply};
-use crate::till::{Say, Till, start};
+use crate::till::{Say, Till, open, start};
 use crate::waiting::{signal, still_waits};
 
 #[tokio::test(start_paused = true)]
 async fn drain_handles_what_waits_and_refuses_what_comes_later() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, refrain, till) = open().await;
     journal.hold();
     let asked = (1..=100).map(|amount| till.ask(Say::Add(amount)));
     let asked = futures_util::future::join_all(asked);

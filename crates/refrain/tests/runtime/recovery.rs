@@ -9,15 +9,13 @@ use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{AppendError, Batch, Chunk, Cursor, Durability, ReadError};
 use tokio::sync::Semaphore;
 
-use crate::till::{Say, Till, start};
+use crate::till::{Say, Till, open, start};
 use crate::waiting::{signal, still_waits};
 
 /// B2.3
 #[tokio::test(start_paused = true)]
 async fn messages_that_come_during_recovery_wait_and_are_handled_after_it() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, refrain, till) = open().await;
     till.ask(Say::Add(1)).await.unwrap();
     refrain.drain().await;
 
@@ -47,9 +45,7 @@ async fn messages_that_come_during_recovery_wait_and_are_handled_after_it() {
 /// B2.1
 #[tokio::test(start_paused = true)]
 async fn replay_gives_the_state_that_was_there_at_every_position() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, refrain, till) = open().await;
     let mut digests = Vec::new();
     for amount in [3, 1, 4, 1, 5] {
         till.ask(Say::Add(amount)).await.unwrap();
@@ -79,9 +75,7 @@ async fn replay_gives_the_state_that_was_there_at_every_position() {
 /// B2.5
 #[tokio::test(start_paused = true)]
 async fn recovery_holds_one_chunk_of_the_history_at_a_time() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, refrain, till) = open().await;
     let bulk = vec![Say::Bulk(vec![7; 1024]); 4000];
     till.ask_all(bulk).await.unwrap();
     refrain.drain().await;
@@ -204,9 +198,7 @@ async fn processor_with_a_long_history_takes_turns_with_others() {
 /// B2.6
 #[tokio::test(start_paused = true)]
 async fn progress_of_a_recovery_is_told_and_can_be_asked_for() {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, refrain, till) = open().await;
     till.ask_all(vec![Say::Add(1); 10]).await.unwrap();
     refrain.drain().await;
 

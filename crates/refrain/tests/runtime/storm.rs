@@ -9,7 +9,7 @@ use refrain::{AskError, Handle, MemoryJournal, MessageId};
 use refrain_core::port::journal::RejectReason;
 use refrain_journal::AppendFault;
 
-use crate::till::{Refused, Say, Till, epochs, start};
+use crate::till::{Refused, Say, Till, epochs, open, start};
 
 const CLIENTS: u64 = 8;
 const MESSAGES: u64 = 150;
@@ -98,9 +98,7 @@ async fn every_message_is_handled_once_however_often_the_journal_fails() {
 }
 
 async fn storm(seed: u64) {
-    let journal = MemoryJournal::new();
-    let refrain = start(&journal).await;
-    let till = refrain.processor::<Till>("till");
+    let (journal, refrain, till) = open().await;
     let mut clients = tokio::task::JoinSet::new();
     for number in 0..CLIENTS {
         clients.spawn(client(till.clone(), number));

@@ -1,7 +1,7 @@
 //! A processor without channels, that does on demand what goes wrong with processors.
 
 use refrain::{
-    Channels, Journal, MemoryJournal, MemorySnapshots, Name, Outbox, Processor, Refrain,
+    Channels, Handle, Journal, MemoryJournal, MemorySnapshots, Name, Outbox, Processor, Refrain,
 };
 use refrain_core::Entry;
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,14 @@ impl Processor for Brittle {
             panic!("that is too much");
         }
     }
+}
+
+/// A till on a new journal, and its handle.
+pub(crate) async fn open() -> (MemoryJournal, Refrain, Handle<Till>) {
+    let journal = MemoryJournal::new();
+    let refrain = start(&journal).await;
+    let till = refrain.processor::<Till>("till");
+    (journal, refrain, till)
 }
 
 pub(crate) async fn start(journal: &MemoryJournal) -> Refrain {
