@@ -27,6 +27,8 @@ pub fn write(dir: &Path) -> io::Result<()> {
             std::fs::write(path, [choice])?;
         }
     }
+    let ledger = dir.join("ledger").join("seed-0");
+    std::fs::write(ledger, crate::target::empty_snapshot())?;
     let stream = Name::new("orders").expect("it is a name");
     let (snapshot, _) = specimen::snapshot(&stream, Position::FIRST);
     std::fs::write(dir.join("snapshot").join("seed-0"), snapshot)

@@ -1,8 +1,11 @@
 //! What a fuzzer drives: functions that take any bytes and panic only when a promise is broken.
 
 mod directory;
+mod entry;
 mod format;
 mod log;
+
+pub(crate) use entry::empty_snapshot;
 
 /// A parser, or several behind one another, that takes any bytes.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +49,16 @@ pub const TARGETS: &[Target] = &[
         name: "snapshot",
         what: "a snapshot's file",
         run: format::snapshot,
+    },
+    Target {
+        name: "entries",
+        what: "an entry of the engine, and several as a stream that is replayed",
+        run: entry::entries,
+    },
+    Target {
+        name: "ledger",
+        what: "a processor's snapshot: its ledger and its state",
+        run: entry::snapshot,
     },
     Target {
         name: "log",

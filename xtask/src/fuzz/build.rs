@@ -47,7 +47,7 @@ impl Fuzzer {
         let status = project
             .cargo()
             .current_dir(project.root().join("fuzz"))
-            .args(["build", "--release", "--locked", "--target", &host])
+            .args(["build", "--release", "--target", &host])
             .env("CARGO_TARGET_DIR", &dir)
             .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"))
             .status()

@@ -11,7 +11,9 @@ use crate::channel::{ChannelKind, ChannelOptions, Order};
 use crate::entry::StopReason;
 use crate::id::Position;
 use crate::ledger::{Channel, STRICT};
+use crate::limit::{CHANNEL_LOADED_BYTES_MAX, WINDOW_MAX};
 use crate::outbox::Chance;
+use crate::planted;
 use crate::port::destination::Attempted;
 use crate::time::Timestamp;
 
@@ -160,7 +162,7 @@ impl Lane {
             return Some(Ready::Due(number));
         }
         let (number, gate) = self.fresh.first_key_value()?;
-        if durable < Some(*gate) {
+        if durable < Some(*gate) && !planted::is("sent-before-intent") {
             return None;
         }
         let number = *number;
@@ -224,6 +226,14 @@ impl Lane {
         self.resting.remove(&number);
     }
 
+    /// Whether another reply may wait for its request: no more than could be under way, and no more
+    /// bytes than a channel keeps in memory.
+    pub(super) fn has_room_for(&self, ended: &Attempted) -> bool {
+        let kept = self.early.values().map(|(_, ended)| ended);
+        let bytes: usize = kept.chain([ended]).map(reply_bytes).sum();
+        self.early.len() < WINDOW_MAX as usize && bytes <= CHANNEL_LOADED_BYTES_MAX
+    }
+
     /// Forgets what waits and in which order; attempts under way stay what they are.
     pub(super) fn clear(&mut self) {
         self.fresh.clear();
@@ -238,6 +248,7 @@ impl Lane {
             return Turn::Now;
         };
         match self.keys.get_mut(&key) {
+            Some(_) if planted::is("order-of-key-lost") => Turn::Now,
             Some(line) => {
                 line.behind.push_back(number);
                 Turn::Later
@@ -278,5 +289,12 @@ impl Lane {
                 None
             }
         }
+    }
+}
+
+fn reply_bytes(ended: &Attempted) -> usize {
+    match ended {
+        Attempted::Replied(reply) => reply.len(),
+        Attempted::Failed(_) | Attempted::NotResponding => 0,
     }
 }

@@ -12,9 +12,10 @@ use crate::cause::{Cause, DeliveryId, OutcomeCause};
 use crate::channel::{Came, ChannelKind, Unreadable};
 use crate::entry::{Actor, Move, RecordedMessage, StepVerdict};
 use crate::ledger::{Open, Progress};
-use crate::limit::{PANICS_MAX, WINDOW_MAX};
+use crate::limit::PANICS_MAX;
 use crate::outbox::Chance;
 use crate::outcome::Settlement;
+use crate::planted;
 use crate::port::destination::{Attempted, Failure};
 use crate::processor::{Encoded, Processor, Recording};
 
@@ -53,9 +54,9 @@ impl<P: Processor> Engine<P> {
             (ChannelKind::RequestReply, Some(_)) => {
                 match recorded.get(number).cloned() {
                     Some(open) => self.outcome_step(moment, delivery, attempt, &open, ended),
-                    // Kept until its request is read, as many as could be under way. Beyond that the
-                    // request is delivered again, with the same key.
-                    None if lane.early.len() < WINDOW_MAX as usize => {
+                    // Kept until its request is read, within bounds. Beyond them the request is
+                    // delivered again, with the same key.
+                    None if lane.has_room_for(&ended) => {
                         lane.early.entry(number).or_insert((attempt, ended));
                     }
                     None => {}
@@ -207,7 +208,8 @@ impl<P: Processor> Engine<P> {
             verdict: StepVerdict::Handled,
             cause,
             fingerprint: 0,
-            settled: Some((delivery, settlement)),
+            settled: Some((delivery, settlement))
+                .filter(|_| !planted::is("settlement-not-recorded")),
             message: if P::RECORDING == Recording::Message || matches!(what, OutcomeCause::Reply(_))
             {
                 RecordedMessage::Bytes(bytes)
