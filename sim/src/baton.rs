@@ -55,6 +55,8 @@ pub struct Pace {
     pub switch_one_in: u64,
     /// Once in how many changes a thread's patience ends although others could go on.
     pub timeout_one_in: u64,
+    /// Once in how many locks another thread may go on before it is taken; 0 is never.
+    pub lock_one_in: u64,
 }
 
 #[derive(Debug)]
@@ -315,6 +317,15 @@ impl Scheduler for Baton {
         thread.join()
     }
 
+    fn before_lock(&self) {
+        let mut state = self.lock();
+        let one_in = state.pace.lock_one_in;
+        let is_over = state.stuck || state.runners.len() == 1;
+        if !is_over && state.chance.one_in(one_in) {
+            self.hand_on(state);
+        }
+    }
+
     fn wait(&self, place: Place, patience: Option<Duration>) -> Woken {
         let me = ME.get();
         let mut state = self.lock();
@@ -356,6 +367,7 @@ mod tests {
         let pace = Pace {
             switch_one_in: 1,
             timeout_one_in: 0,
+            lock_one_in: 0,
         };
         Baton::new(Chance::new(seed, "schedule"), pace)
     }

@@ -2,6 +2,8 @@
 
 use clap::Parser;
 
+use sim::world::{Manner, Scene};
+
 /// Simulates the embedded journal on a disk that fails, and checks every promise after each crash.
 #[derive(Debug, Parser)]
 #[command(name = "sim")]
@@ -9,6 +11,9 @@ pub(crate) struct Flags {
     /// Run one seed and print what happened.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// Run programs with a runtime, instead of ones that use the journal alone.
+    #[arg(long)]
+    pub(crate) runtime: bool,
     /// With --seed: only the first acts of its plan.
     #[arg(long, requires = "seed")]
     pub(crate) acts: Option<usize>,
@@ -33,4 +38,19 @@ pub(crate) struct Flags {
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Flags {
+    /// How seeds are carried out.
+    pub(crate) fn manner(&self) -> Manner {
+        let scene = if self.runtime {
+            Scene::Runtime
+        } else {
+            Scene::Journal
+        };
+        Manner {
+            scene,
+            ..Manner::default()
+        }
+    }
 }

@@ -73,8 +73,17 @@ pub struct Plan {
     pub pace: Pace,
     /// The processes, one after the other.
     pub lives: Vec<LifePlan>,
-    /// Whether a bit is flipped after the last clean end.
-    pub flip: bool,
+    /// Which bit changes in the end.
+    pub flip: Option<Flip>,
+}
+
+/// A bit that changes on the medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flip {
+    /// Any, after a clean end.
+    Anywhere,
+    /// One of a frame with two frames after it, after a crash.
+    BeforeLater,
 }
 
 /// One process.
@@ -110,9 +119,14 @@ impl Plan {
             pace: Pace {
                 switch_one_in: chance.pick(&[1, 2, 4, 16]),
                 timeout_one_in: chance.pick(&[0, 16, 64]),
+                lock_one_in: chance.pick(&[0, 0, 3]),
             },
             lives,
-            flip: lies && chance.one_in(2),
+            flip: match (lies, chance.one_in(2)) {
+                (true, true) => Some(Flip::Anywhere),
+                (true, false) => None,
+                (false, _) => chance.one_in(8).then_some(Flip::BeforeLater),
+            },
         }
     }
 
@@ -126,9 +140,10 @@ impl Plan {
             pace: Pace {
                 switch_one_in: 2,
                 timeout_one_in: 0,
+                lock_one_in: 0,
             },
             lives,
-            flip: false,
+            flip: None,
         }
     }
 

@@ -13,7 +13,7 @@ use sim::planted::{BUGS, Bug, Site};
 use sim::runner::{Failure, Tally, run_seed, run_seeds};
 use sim::shrink::shrink;
 use sim::sometimes::Sometimes;
-use sim::world::{Manner, Outcome, run};
+use sim::world::{Manner, Outcome, Scene, run};
 
 use crate::clock::Clock;
 use crate::flags::Flags;
@@ -55,18 +55,16 @@ fn bar(length: u64, flags: &Flags) -> ProgressBar {
 }
 
 fn one(seed: u64, flags: &Flags) -> bool {
-    let plan = Plan::of_seed(seed);
-    let plan = match flags.acts {
-        Some(acts) => plan.shortened(acts),
-        None => plan,
-    };
     let manner = Manner {
         with_lines: true,
-        planted: None,
+        ..flags.manner()
     };
-    let outcome = run(&plan, manner);
-    let again = run(&plan, manner);
-    let is_same = outcome.hash == again.hash;
+    let carry_out = || match (flags.acts, manner.scene) {
+        (Some(acts), Scene::Journal) => run(&Plan::of_seed(seed).shortened(acts), manner),
+        (_, scene) => scene.run(seed, manner),
+    };
+    let [outcome, again] = [(); 2].map(|()| carry_out());
+    let is_same = outcome.hash == again.hash || !manner.scene.repeats();
     if flags.json {
         let violation = outcome.violation.as_ref().map(ToString::to_string);
         say_json(&json!({
@@ -115,23 +113,23 @@ fn many(flags: &Flags) -> bool {
             seed < end
         }
     };
-    let tally = run_seeds(flags.from, flags.threads, Manner::default(), &goes_on);
+    let tally = run_seeds(flags.from, flags.threads, flags.manner(), &goes_on);
     bar.finish_and_clear();
-    let missing = missing(&tally);
+    let missing = missing(&tally, flags);
     if flags.json {
         say_json(&summary(&tally, &missing, clock));
     } else {
-        tell(&tally, &missing, clock);
+        tell(&tally, &missing, (clock, flags));
     }
     tally.failure.is_none() && missing.is_empty()
 }
 
 /// The rare events that should have happened and did not.
-fn missing(tally: &Tally) -> Vec<Sometimes> {
+fn missing(tally: &Tally, flags: &Flags) -> Vec<Sometimes> {
     if tally.schedules < SEEDS_FOR_SOMETIMES {
         return Vec::new();
     }
-    let all = Sometimes::ALL.into_iter();
+    let all = Sometimes::of(flags.manner().scene);
     all.filter(|event| event.count() == 0).collect()
 }
 
@@ -154,7 +152,7 @@ fn summary(tally: &Tally, missing: &[Sometimes], clock: Clock) -> Value {
     })
 }
 
-fn tell(tally: &Tally, missing: &[Sometimes], clock: Clock) {
+fn tell(tally: &Tally, missing: &[Sometimes], (clock, flags): (Clock, &Flags)) {
     for event in Sometimes::ALL {
         say(&format!("{:>10}  {event:?}", event.count()));
     }
@@ -170,21 +168,23 @@ fn tell(tally: &Tally, missing: &[Sometimes], clock: Clock) {
         say(&format!("never happened: {event:?}"));
     }
     if let Some(failure) = &tally.failure {
-        tell_failure(failure);
+        tell_failure(failure, flags);
     }
 }
 
-fn tell_failure(failure: &Failure) {
-    let plan = Plan::of_seed(failure.seed);
-    let (acts, outcome) = shrink(&plan, Manner::default());
-    show(&outcome);
+fn tell_failure(failure: &Failure, flags: &Flags) {
+    let Failure { seed, violation } = failure;
+    let repeat = match flags.manner().scene {
+        Scene::Journal => {
+            let (acts, outcome) = shrink(&Plan::of_seed(*seed), Manner::default());
+            show(&outcome);
+            format!("--seed {seed} --acts {acts}")
+        }
+        Scene::Runtime => format!("--runtime --seed {seed}"),
+    };
+    say(&format!("seed {seed} breaks: {violation}"));
     say(&format!(
-        "seed {} breaks: {}",
-        failure.seed, failure.violation
-    ));
-    say(&format!(
-        "repeat with: cargo run --release -p sim -- --seed {} --acts {acts}",
-        failure.seed
+        "repeat with: cargo run --release -p sim -- {repeat}"
     ));
 }
 
@@ -251,7 +251,7 @@ fn planted(name: &str, flags: &Flags) -> bool {
     let seeds = found.as_ref().map(|(seeds, _)| *seeds);
     let how = match &found {
         Some((_, failure)) => failure.violation.to_string(),
-        None => format!("not found in {SEEDS_FOR_PLANTED} seeds"),
+        None => "not found".to_owned(),
     };
     if flags.json {
         say_json(&json!({
@@ -290,9 +290,16 @@ fn find(bug: Bug, flags: &Flags) -> Option<(u64, Failure)> {
         with_lines: false,
         planted: match bug.site {
             Site::Disk(bug) => Some(bug),
-            Site::Journal => None,
+            Site::Journal | Site::Order(_) | Site::Runtime => None,
+        },
+        scene: match bug.site {
+            Site::Disk(_) | Site::Journal | Site::Order(_) => Scene::Journal,
+            Site::Runtime => Scene::Runtime,
         },
     };
+    if let Site::Order(order) = bug.site {
+        return find_in(&order.plans(), manner);
+    }
     let mut tally = Tally::default();
     for seed in flags.from..flags.from + SEEDS_FOR_PLANTED {
         run_seed(seed, manner, &mut tally);
@@ -301,4 +308,13 @@ fn find(bug: Bug, flags: &Flags) -> Option<(u64, Failure)> {
         }
     }
     None
+}
+
+/// As [`find`], in plans that are given.
+fn find_in(plans: &[Plan], manner: Manner) -> Option<(u64, Failure)> {
+    (1..).zip(plans).find_map(|(count, plan)| {
+        let seed = plan.seed;
+        let violation = run(plan, manner).violation?;
+        Some((count, Failure { seed, violation }))
+    })
 }

@@ -5,8 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::model::Violation;
-use crate::plan::Plan;
-use crate::world::{Manner, run};
+use crate::world::Manner;
 
 /// Once in how many seeds a run is repeated and its hash compared.
 const REPEATED_ONE_IN: u64 = 64;
@@ -84,14 +83,13 @@ pub fn run_seeds(
 
 /// Runs one seed; some are run twice to see that they are the same.
 pub fn run_seed(seed: u64, manner: Manner, tally: &mut Tally) {
-    let plan = Plan::of_seed(seed);
-    let outcome = run(&plan, manner);
+    let outcome = manner.scene.run(seed, manner);
     tally.schedules += 1;
     tally.crashes += outcome.crashes;
     tally.ops += outcome.ops;
     let mut violation = outcome.violation;
-    if violation.is_none() && seed.is_multiple_of(REPEATED_ONE_IN) {
-        let again = run(&plan, manner);
+    if violation.is_none() && manner.scene.repeats() && seed.is_multiple_of(REPEATED_ONE_IN) {
+        let again = manner.scene.run(seed, manner);
         tally.repeated += 1;
         if again.hash != outcome.hash {
             let detail = format!("{:016x} and {:016x}", outcome.hash, again.hash);

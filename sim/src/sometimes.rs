@@ -7,6 +7,7 @@
 use std::fmt::{Debug, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::world::Scene;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -80,9 +81,29 @@ pub enum Sometimes {
     DamageRefused,
     /// Damage was refused when an entry was read.
     DamageNotServed,
+    /// Damage beyond the durable mark was refused, because a later frame proved it.
+    LaterFrameProved,
+    /// A message that was answered before was answered again.
+    AnsweredAgain,
+    /// Somebody was told that a message was not recorded.
+    ToldNotRecorded,
+    /// A request was delivered again.
+    Redelivered,
+    /// A request was delivered again although its destination had replied.
+    DeliveredAfterReply,
+    /// A processor was recovered from a snapshot.
+    SnapshotUsed,
+    /// A snapshot could not be used.
+    SnapshotPassedOver,
+    /// A bit of a snapshot changed.
+    SnapshotFlipped,
+    /// A journal was put back and its snapshots were not.
+    JournalPutBack,
+    /// The state was built anew because an append failed.
+    Rebuilt,
 }
 
-const COUNT: usize = Sometimes::DamageNotServed as usize + 1;
+const COUNT: usize = Sometimes::Rebuilt as usize + 1;
 
 static COUNTERS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 
@@ -127,7 +148,25 @@ impl Sometimes {
         Sometimes::IndexMadeAgain,
         Sometimes::DamageRefused,
         Sometimes::DamageNotServed,
+        Sometimes::LaterFrameProved,
+        Sometimes::AnsweredAgain,
+        Sometimes::ToldNotRecorded,
+        Sometimes::Redelivered,
+        Sometimes::DeliveredAfterReply,
+        Sometimes::SnapshotUsed,
+        Sometimes::SnapshotPassedOver,
+        Sometimes::SnapshotFlipped,
+        Sometimes::JournalPutBack,
+        Sometimes::Rebuilt,
     ];
+
+    /// Those that must happen in `scene`.
+    pub fn of(scene: Scene) -> impl Iterator<Item = Sometimes> {
+        let is_of_runtime =
+            |event: &Sometimes| *event as usize >= Sometimes::AnsweredAgain as usize;
+        let all = Sometimes::ALL.into_iter();
+        all.filter(move |event| is_of_runtime(event) == (scene == Scene::Runtime))
+    }
 
     /// How often it happened in this process.
     #[must_use]
@@ -137,7 +176,9 @@ impl Sometimes {
 
     /// The log line of the journal that tells it, by its beginning.
     fn of_line(message: &str) -> Option<Sometimes> {
-        const LINES: [(&str, Sometimes); 5] = [
+        const LINES: [(&str, Sometimes); 7] = [
+            ("a snapshot is passed over", Sometimes::SnapshotPassedOver),
+            ("the state is rebuilt from the journal", Sometimes::Rebuilt),
             (
                 "journal: an unfinished write was cut off",
                 Sometimes::TailCut,
@@ -161,7 +202,7 @@ pub struct LineCounter;
 
 impl Subscriber for LineCounter {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && metadata.target().starts_with("refrain_journal")
+        metadata.is_event() && metadata.target().starts_with("refrain")
     }
 
     fn new_span(&self, _span: &Attributes<'_>) -> Id {

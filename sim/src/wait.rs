@@ -10,7 +10,8 @@ use refrain_journal::simulation::{Place, Scheduler, Whom};
 
 use crate::baton::Baton;
 
-struct Bell {
+/// Rung by a waker; whoever waits for it lets the journal's threads have the baton.
+pub(crate) struct Bell {
     baton: Arc<Baton>,
     is_rung: AtomicBool,
 }
@@ -22,21 +23,39 @@ impl Wake for Bell {
     }
 }
 
+impl Bell {
+    pub(crate) fn new(baton: &Arc<Baton>) -> Arc<Bell> {
+        Arc::new(Bell {
+            baton: Arc::clone(baton),
+            is_rung: AtomicBool::new(false),
+        })
+    }
+
+    /// What `future` gives, if it is ready; else it rings this bell when it is worth another look.
+    pub(crate) fn look<F: Future + Unpin>(self: &Arc<Bell>, future: &mut F) -> Option<F::Output> {
+        let waker = Waker::from(Arc::clone(self));
+        match Pin::new(future).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Waits until somebody rings.
+    pub(crate) fn wait(&self) {
+        while !self.is_rung.swap(false, Ordering::AcqRel) {
+            self.baton.wait(Place::of(&self.is_rung), None);
+        }
+    }
+}
+
 /// Waits until `future` is ready.
 pub(crate) fn wait<F: Future + Unpin>(baton: &Arc<Baton>, mut future: F) -> F::Output {
-    let bell = Arc::new(Bell {
-        baton: Arc::clone(baton),
-        is_rung: AtomicBool::new(false),
-    });
-    let waker = Waker::from(Arc::clone(&bell));
+    let bell = Bell::new(baton);
     loop {
-        let polled = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
-        if let Poll::Ready(answer) = polled {
+        if let Some(answer) = bell.look(&mut future) {
             return answer;
         }
-        while !bell.is_rung.swap(false, Ordering::AcqRel) {
-            baton.wait(Place::of(&bell.is_rung), None);
-        }
+        bell.wait();
     }
 }
 

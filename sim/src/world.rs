@@ -13,7 +13,7 @@ use crate::chance::Chance;
 use crate::disk::{End, Process, Rates, SimDisk, Survival, Trace};
 use crate::life::{Life, Run};
 use crate::model::{Model, Violation};
-use crate::plan::{LifePlan, Plan, SEGMENT_BYTES};
+use crate::plan::{Flip, LifePlan, Plan, SEGMENT_BYTES};
 use crate::planted::DiskBug;
 use crate::sometimes::{Sometimes, note};
 
@@ -24,9 +24,42 @@ const OPENS: &str = "the journal opens again";
 const REFUSED: &str = "damage is refused, never served; nothing else is called damage";
 const ALIVE: &str = "no thread panics or waits for ever";
 
+/// What a seed is carried out in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scene {
+    /// Programs that use the journal.
+    #[default]
+    Journal,
+    /// Programs with a runtime, which uses the journal and snapshots.
+    Runtime,
+}
+
+impl Scene {
+    /// Whether a seed gives the same trace also when other runs came before it in the process. How
+    /// a tokio runtime ends its tasks depends on their numbers, which go on from run to run.
+    #[must_use]
+    pub fn repeats(self) -> bool {
+        match self {
+            Scene::Journal => true,
+            Scene::Runtime => false,
+        }
+    }
+
+    /// Carries out what `seed` means there.
+    #[must_use]
+    pub fn run(self, seed: u64, manner: Manner) -> Outcome {
+        match self {
+            Scene::Journal => run(&Plan::of_seed(seed), manner),
+            Scene::Runtime => crate::runtime::run(seed, manner),
+        }
+    }
+}
+
 /// How a run is carried out.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Manner {
+    /// Where.
+    pub scene: Scene,
     /// Keep the last operations as text.
     pub with_lines: bool,
     /// A bug of the disk that is to be found.
@@ -55,6 +88,7 @@ pub(crate) struct World {
     pub(crate) model: Model,
     chance: Chance,
     options: JournalOptions,
+    queue_appends_max: usize,
     planted: Option<DiskBug>,
     crashes: u64,
 }
@@ -159,6 +193,7 @@ impl World {
             model: Model::new(plan.streams),
             chance: Chance::new(plan.seed, "work"),
             options: options(plan),
+            queue_appends_max: plan.queue_appends_max,
             planted: manner.planted,
             crashes: 0,
         }
@@ -179,10 +214,11 @@ impl World {
                 Passed::Refused => return Ok(()),
             }
         }
-        if plan.flip && !self.disk.has_lied() {
-            return self.flip();
+        match plan.flip {
+            Some(Flip::Anywhere) if !self.disk.has_lied() => self.flip(),
+            Some(Flip::BeforeLater) => self.flip_before_later(),
+            Some(Flip::Anywhere) | None => self.last(),
         }
-        self.last()
     }
 
     /// Recoveries that are cut short, then one that is not.
@@ -234,11 +270,21 @@ impl World {
         self.prove_twice()
     }
 
+    /// One bit changes in a frame that later frames prove, in a journal that was not closed: all that
+    /// was acknowledged is there, or it is refused. Nothing excuses a loss.
+    fn flip_before_later(&mut self) -> Result<(), Violation> {
+        if let Some(place) = self.disk.flip_before_later(&mut self.chance) {
+            self.disk.remark(|| format!("      *** flipped {place}"));
+        }
+        self.prove_twice()
+    }
+
     fn shared(&mut self, segment_bytes: u64) -> Run<'_> {
         Run {
             baton: &self.baton,
             disk: &self.disk,
             options: self.options.clone().segment_bytes(segment_bytes),
+            queue_appends_max: self.queue_appends_max,
             model: &mut self.model,
             chance: &mut self.chance,
         }
@@ -311,6 +357,9 @@ impl World {
     fn judge(&self, error: &OpenError) -> Result<Passed, Violation> {
         if self.disk.has_lied() && !matches!(error, OpenError::Locked { .. }) {
             note(Sometimes::DamageRefused);
+            if error.to_string().contains("a later frame proves") {
+                note(Sometimes::LaterFrameProved);
+            }
             return Ok(Passed::Refused);
         }
         if let OpenError::Io { source, .. } = error {

@@ -4,7 +4,7 @@ use sim::nth::fail_each;
 use sim::plan::Plan;
 use sim::planted::DiskBug;
 use sim::runner::{Tally, run_seed, run_seeds};
-use sim::world::{Manner, keep_panics_quiet, run};
+use sim::world::{Manner, Scene, keep_panics_quiet, run};
 
 #[test]
 fn every_promise_holds_over_some_hundred_seeds() {
@@ -58,4 +58,17 @@ fn planted_bugs_are_found() {
         });
         assert!(found, "{bug:?}");
     }
+}
+
+/// B1.1, B1.4, B3.3, B5.1
+#[test]
+fn every_promise_of_the_runtime_holds_over_some_hundred_seeds() {
+    keep_panics_quiet();
+    let manner = Manner {
+        scene: Scene::Runtime,
+        ..Manner::default()
+    };
+    let tally = run_seeds(1, 2, manner, &|seed| seed <= 300);
+    assert_eq!(tally.failure, None);
+    assert!(tally.crashes > 300, "{tally:?}");
 }

@@ -40,7 +40,7 @@ pub(crate) fn report(project: &Project, names: &[String]) -> Result<(), String> 
     let bugs = chosen(&sim, names)?;
     let started = Stopwatch::start();
     let mut jobs: Vec<Job> = bugs.into_iter().map(Job::Bug).rev().collect();
-    jobs.push(Job::Nothing);
+    jobs.extend([Job::Nothing(Scene::Journal), Job::Nothing(Scene::Runtime)]);
     let done = all(&sim, jobs)?;
     let part = part(&done, started.elapsed());
     if names.is_empty() {
@@ -92,7 +92,14 @@ enum Job {
     /// With this bug.
     Bug(String),
     /// Without any.
-    Nothing,
+    Nothing(Scene),
+}
+
+/// What runs in the simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scene {
+    Journal,
+    Runtime,
 }
 
 /// Runs `jobs`, the last one first, as many at a time as there are cores, and prints each as it ends.
@@ -123,9 +130,13 @@ impl Job {
     fn run(&self, sim: &Path) -> Result<Value, String> {
         match self {
             Job::Bug(name) => answer(sim, &["--planted", name, "--json"]),
-            Job::Nothing => {
+            Job::Nothing(scene) => {
                 let seeds = SEEDS_WITHOUT.to_string();
-                answer(sim, &["--seeds", &seeds, "--threads", "1", "--json"])
+                let mut flags = vec!["--seeds", &seeds, "--threads", "1", "--json"];
+                if *scene == Scene::Runtime {
+                    flags.push("--runtime");
+                }
+                answer(sim, &flags)
             }
         }
     }
@@ -143,9 +154,9 @@ impl Job {
                     .collect();
                 format!("{name:<32} {seeds:>6}  {how}")
             }
-            Job::Nothing => {
-                let violations = violations(answer);
-                format!("{:<32} {SEEDS_WITHOUT:>6}  {violations} broken", "no bug")
+            Job::Nothing(scene) => {
+                let (name, violations) = (format!("no bug, {scene:?}"), violations(answer));
+                format!("{name:<32} {SEEDS_WITHOUT:>6}  {violations} broken")
             }
         }
     }
@@ -204,8 +215,8 @@ fn part(done: &[(Job, Value)], took: Duration) -> Part {
                     red_min: 1,
                 });
             }
-            Job::Nothing => part.trials.push(Trial {
-                name: "schedules with no bug chosen".to_owned(),
+            Job::Nothing(scene) => part.trials.push(Trial {
+                name: format!("schedules of the {scene:?} with no bug chosen").to_lowercase(),
                 runs: answer["schedules"].as_u64().unwrap_or(0),
                 violations: violations(answer),
                 ..Trial::default()
@@ -225,7 +236,7 @@ mod tests {
     fn complaints(bug: Value, nothing: Value) -> Vec<String> {
         let done = [
             (Job::Bug("no-sync".to_owned()), bug),
-            (Job::Nothing, nothing),
+            (Job::Nothing(Scene::Journal), nothing),
         ];
         part(&done, Duration::ZERO).complaints()
     }

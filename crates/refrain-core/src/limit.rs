@@ -15,6 +15,9 @@ pub const BATCH_ENTRIES_MAX: usize = 4096;
 /// Bytes in one append, beyond which a batch takes no further entry.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Bytes that a journal may need for an entry besides its own.
+pub const STORED_BYTES_MAX: usize = 64;
+
 /// Channels of one processor.
 pub const CHANNELS_MAX: usize = 256;
 

@@ -9,11 +9,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use refrain_core::port::journal::{AppendError, RejectReason};
 use refrain_core::{Name, Position};
+
+use crate::planted;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Wakers whose space is kept for the next batch.
 const KEPT_WAKERS: usize = 64 * 1024;
@@ -113,7 +116,7 @@ impl Future for Submitted {
         let mut state = self.flush.lock();
         // Asked again under the lock: the writer stores first and takes the wakers then, so either
         // this sees the store or the writer sees the waker.
-        if self.flush.is_durable(self.place) {
+        if self.flush.is_durable(self.place) && !planted::is("waker-left-unseen") {
             return Poll::Ready(Ok(self.last));
         }
         if let Some(failure) = &state.failure {

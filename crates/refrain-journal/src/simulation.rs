@@ -29,6 +29,9 @@ pub trait Scheduler: Send + Sync + std::fmt::Debug {
     /// What the thread panicked with.
     fn join(&self, thread: JoinHandle<()>) -> std::thread::Result<()>;
 
+    /// The calling thread is about to take a lock: others may run before it does.
+    fn before_lock(&self) {}
+
     /// Lets others run until somebody wakes `place`, or `patience` is over by the simulated time.
     fn wait(&self, place: Place, patience: Option<Duration>) -> Woken;
 
@@ -122,6 +125,7 @@ impl<T> Mutex<T> {
         let Some(scheduler) = current() else {
             return self.guard(self.0.lock());
         };
+        scheduler.before_lock();
         loop {
             match self.0.try_lock() {
                 Ok(guard) => return self.guard(Ok(guard)),

@@ -131,6 +131,7 @@ mod handle;
 mod history;
 mod lead;
 mod never;
+mod planted;
 mod processor_destination;
 mod progress;
 mod queue;

@@ -9,4 +9,7 @@ pub(crate) const fn is(_name: &str) -> bool {
 }
 
 #[cfg(not(planted))]
-const _: () = assert!(!is("anything"), "no build but the planted one has bugs to choose");
+const _: () = assert!(
+    !is("anything"),
+    "no build but the planted one has bugs to choose"
+);

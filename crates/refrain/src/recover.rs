@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bound_snapshot::{entry_digest, unbind};
+use crate::planted;
 use crate::progress::Progress;
 use crate::turn::Turn;
 
@@ -231,7 +232,7 @@ where
         if first.is_some_and(|first| first <= position) {
             let found = entry_digest(&*self.journal, stream, position).await;
             let found = found.map_err(|error| error.to_string())?;
-            if found.as_ref() != Some(entry) {
+            if found.as_ref() != Some(entry) && !planted::is("snapshot-not-compared") {
                 return Err("the journal has another entry there: it is of another history".into());
             }
         }

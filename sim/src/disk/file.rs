@@ -4,13 +4,14 @@ use std::io;
 
 use refrain_journal::DiskFile;
 
+use super::FRAMES_AT;
 use super::fault::{Fault, Lie, Op};
 use super::medium::{FileId, SECTOR_BYTES};
 use super::process::{About, Call, Process, gone};
 use crate::sometimes::{Sometimes, note};
 
-/// Where the first frame of a segment lies.
-const FRAMES_AT: u64 = 4096;
+/// How a frame starts.
+const FRAME_MAGIC: &[u8] = b"RFRM";
 
 /// The name of the first segment.
 const FIRST_LOG: &str = "/0000000001.log";
@@ -52,7 +53,13 @@ impl OpenFile {
         if grows > 0 && !call.machine.has_room(grows) {
             return None;
         }
-        let is_first = offset == FRAMES_AT && self.path.ends_with(".log");
+        let is_log = self.path.ends_with(".log") && at >= FRAMES_AT;
+        if is_log && bytes.starts_with(FRAME_MAGIC) {
+            let [_, last] = call.machine.log_writes;
+            let before = last.filter(|(id, place)| *id == self.id && *place < at);
+            call.machine.log_writes = [before, Some((self.id, at))];
+        }
+        let is_first = at == FRAMES_AT && is_log;
         if is_first && !self.path.ends_with(FIRST_LOG) {
             note(Sometimes::Rotated);
         }

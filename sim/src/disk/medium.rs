@@ -84,6 +84,14 @@ impl Inode {
         self.is_size_dirty = true;
     }
 
+    /// Changes one bit, on the medium and in the cache.
+    pub(crate) fn flip(&mut self, at: usize, bit: u64) {
+        self.medium[at] ^= 1 << bit;
+        if let Some(byte) = self.cache.get_mut(at) {
+            *byte = self.medium[at];
+        }
+    }
+
     fn mark_dirty(&mut self, sector: usize) {
         if let Err(at) = self.dirty.binary_search(&sector) {
             self.dirty.insert(at, sector);
@@ -222,6 +230,34 @@ impl Medium {
     fn unlink(&mut self, path: &str, file: FileId) {
         if self.lasting.get(path) == Some(&Node::File(file)) {
             self.lasting.remove(path);
+        }
+    }
+
+    /// The files right below `dir`, by name.
+    pub(crate) fn below(&self, dir: &str) -> Vec<(String, FileId)> {
+        let files = self.names.iter().filter_map(|(path, node)| match node {
+            Node::File(id) if parent(path) == dir => Some((path.clone(), *id)),
+            Node::File(_) | Node::Dir => None,
+        });
+        files.collect()
+    }
+
+    /// Makes `dir` hold these files and no others, for good.
+    pub(crate) fn replace(&mut self, dir: &str, files: &[(String, Vec<u8>)]) {
+        for (path, _) in self.below(dir) {
+            self.names.remove(&path);
+        }
+        self.lasting.retain(|path, _| parent(path) != dir);
+        self.changes.retain(|change| parent(change.path()) != dir);
+        for (path, bytes) in files {
+            let id = FileId(self.files.len());
+            self.files.push(Inode {
+                cache: bytes.clone(),
+                medium: bytes.clone(),
+                ..Inode::default()
+            });
+            self.names.insert(path.clone(), Node::File(id));
+            self.lasting.insert(path.clone(), Node::File(id));
         }
     }
 

@@ -24,6 +24,9 @@ use crate::chance::Chance;
 use crate::sometimes::{Sometimes, note};
 use medium::{FileId, Medium, Node};
 
+/// Where the first frame of a segment lies.
+const FRAMES_AT: usize = 4096;
+
 /// How a process ends before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -32,6 +35,9 @@ pub enum End {
     /// The power goes; what is not synced is in doubt.
     Cut,
 }
+
+/// Files of one directory, with what they hold.
+pub type Files = Vec<(String, Vec<u8>)>;
 
 /// The disk of one machine.
 #[derive(Debug, Clone)]
@@ -58,6 +64,8 @@ struct Machine {
     /// Faults that the process that runs now may have felt.
     felt: u64,
     lied: bool,
+    /// Where the last two frames were written, if the later one lies behind the other.
+    log_writes: [Option<(FileId, usize)>; 2],
 }
 
 impl SimDisk {
@@ -78,6 +86,7 @@ impl SimDisk {
                 locked: Vec::new(),
                 felt: 0,
                 lied: false,
+                log_writes: [None; 2],
             })),
             baton,
         }
@@ -179,12 +188,56 @@ impl SimDisk {
         let used = file.medium.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
         let at = chance.index(used);
         let bit = chance.below(8);
-        file.medium[at] ^= 1 << bit;
-        if let Some(byte) = file.cache.get_mut(at) {
-            *byte = file.medium[at];
-        }
+        file.flip(at, bit);
         machine.lied = true;
         Some(format!("bit {bit} of {path} at {at}"))
+    }
+
+    /// Changes one bit of a frame that is followed by two, and says where.
+    pub fn flip_before_later(&self, chance: &mut Chance) -> Option<String> {
+        let mut machine = self.lock();
+        let [Some((id, end)), Some(_)] = machine.log_writes else {
+            return None;
+        };
+        let is_there = machine.medium.file(id).medium.len() > end;
+        if end <= FRAMES_AT || machine.lied || !is_there {
+            return None;
+        }
+        let at = FRAMES_AT + chance.index(end - FRAMES_AT);
+        let file = machine.medium.file_mut(id);
+        file.flip(at, chance.below(8));
+        machine.lied = true;
+        Some(format!("a bit of the log at {at}, before {end}"))
+    }
+
+    /// Changes one bit of a file in the directory `dir`, and says where.
+    pub fn flip_below(&self, dir: &str, chance: &mut Chance) -> Option<String> {
+        let mut machine = self.lock();
+        let files = machine.medium.below(dir.trim_start_matches('/'));
+        let (path, id) = files.get(chance.index(files.len().max(1)))?.clone();
+        let file = machine.medium.file_mut(id);
+        let len = file.medium.len();
+        if len == 0 {
+            return None;
+        }
+        let at = chance.index(len);
+        file.flip(at, chance.below(8));
+        Some(format!("a bit of {path} at {at}"))
+    }
+
+    /// What the files in the directory `dir` hold.
+    #[must_use]
+    pub fn files(&self, dir: &str) -> Files {
+        let machine = self.lock();
+        let files = machine.medium.below(dir.trim_start_matches('/'));
+        let bytes = |(path, id)| (path, machine.medium.file(id).cache.clone());
+        files.into_iter().map(bytes).collect()
+    }
+
+    /// Makes the directory `dir` hold `files` again, and no others.
+    pub fn put_back(&self, dir: &str, files: &Files) {
+        let dir = dir.trim_start_matches('/');
+        self.lock().medium.replace(dir, files);
     }
 
     /// Operations so far.

@@ -30,6 +30,7 @@ const ANSWERS: &str = "what is refused has a reason";
 const WAITS: &str = "nobody is left waiting";
 const ALONE: &str = "a second opening is refused";
 const STOPPED: &str = "nothing is acknowledged after a failure";
+const BOUNDED: &str = "what waits is bounded";
 const RESUMES: &str = "appends are taken again when there is room";
 
 /// What all lives of a run share.
@@ -37,6 +38,7 @@ pub(crate) struct Run<'a> {
     pub(crate) baton: &'a Arc<Baton>,
     pub(crate) disk: &'a SimDisk,
     pub(crate) options: JournalOptions,
+    pub(crate) queue_appends_max: usize,
     pub(crate) model: &'a mut Model,
     pub(crate) chance: &'a mut Chance,
 }
@@ -186,6 +188,10 @@ impl<'r, 'a> Life<'r, 'a> {
             answer,
         });
         let before = self.flights.len();
+        // As many may wait as are allowed, and as many be written; one more fits an empty queue.
+        if before > 2 * self.run.queue_appends_max + 1 {
+            return Err(Violation::new(BOUNDED, format!("{before} appends wait")));
+        }
         let last = self.flights.back_mut().expect("it was put there");
         match look(&mut last.answer) {
             Some(answer) => {
@@ -309,6 +315,7 @@ impl<'r, 'a> Life<'r, 'a> {
         self.has_forgotten = true;
         self.run.model.ask_forget(stream, below);
         let name = self.name(stream);
+        let had_flights = !self.flights.is_empty();
         let answer = wait(
             self.run.baton,
             &mut self.journal.forget(&name, position(below)),
@@ -325,6 +332,10 @@ impl<'r, 'a> Life<'r, 'a> {
                 }
                 self.run.model.saw_first(stream, now)
             }
+            Err(AppendError::Rejected {
+                reason: RejectReason::Overloaded,
+                ..
+            }) if had_flights => Ok(()),
             Err(AppendError::Rejected { reason, .. }) => self.rejected(&reason),
             Err(AppendError::Unknown { .. }) if self.is_excused() => {
                 self.unknown.get_or_insert(self.run.model.tickets());

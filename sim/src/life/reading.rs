@@ -9,7 +9,7 @@ use refrain_journal::{JournalReader, OpenError};
 use super::{DIR, Life, position};
 use crate::model::Violation;
 use crate::sometimes::{Sometimes, note};
-use crate::wait::{look, wait};
+use crate::wait::{Bell, look, wait};
 
 const SERVED: &str = "damage is refused, never served; nothing else is called damage";
 const READS: &str = "reading reaches the head";
@@ -22,6 +22,9 @@ pub(super) struct Follower {
     stream: usize,
     next: u64,
     answer: BoxFuture<'static, Followed>,
+    /// Rung when there is more to follow.
+    bell: Arc<Bell>,
+    was_looked_at: bool,
 }
 
 impl Life<'_, '_> {
@@ -42,7 +45,8 @@ impl Life<'_, '_> {
         loop {
             match wait(self.run.baton, &mut cursor.next()) {
                 Ok(Some(chunk)) => next = self.saw(stream, next, &chunk)?,
-                Ok(None) if next == head + 1 => return Ok(()),
+                // More may have become durable since the head was asked for.
+                Ok(None) if next > head => return Ok(()),
                 Ok(None) => {
                     let detail = format!("{name} ends before {next}, its head is {head}");
                     return Err(Violation::new(READS, detail));
@@ -107,17 +111,25 @@ impl Life<'_, '_> {
                 &mut self.journal.follow(&name, position(first)),
             );
             match opened {
-                Ok(cursor) => self.follower = Some(Follower::new(stream, first, cursor)),
+                Ok(cursor) => self.follower = Some(self.follower(stream, first, cursor)),
                 Err(error) => self.unread(&error)?,
             }
             return Ok(());
         };
         let (head, _) = self.extent(&self.name(follower.stream));
-        let answer = if head >= follower.next {
-            Some(wait(self.run.baton, &mut follower.answer))
-        } else {
-            look(&mut follower.answer)
-        };
+        let mut answer = None;
+        if follower.was_looked_at && head >= follower.next {
+            // It is not asked again before it has rung: whoever waits does not either.
+            follower.bell.wait();
+        }
+        while answer.is_none() {
+            answer = follower.bell.look(&mut follower.answer);
+            follower.was_looked_at = true;
+            if answer.is_some() || head < follower.next {
+                break;
+            }
+            follower.bell.wait();
+        }
         let Some((cursor, next)) = answer else {
             self.follower = Some(follower);
             return Ok(());
@@ -126,7 +138,7 @@ impl Life<'_, '_> {
             Ok(Some(chunk)) => {
                 note(Sometimes::FollowerSaw);
                 let next = self.saw(follower.stream, follower.next, &chunk)?;
-                self.follower = Some(Follower::new(follower.stream, next, cursor));
+                self.follower = Some(self.follower(follower.stream, next, cursor));
                 Ok(())
             }
             Ok(None) => Err(Violation::new(READS, "a following cursor ended")),
@@ -189,10 +201,8 @@ impl Life<'_, '_> {
         }
         self.unread(error)
     }
-}
 
-impl Follower {
-    fn new(stream: usize, next: u64, mut cursor: Box<dyn Cursor>) -> Follower {
+    fn follower(&self, stream: usize, next: u64, mut cursor: Box<dyn Cursor>) -> Follower {
         let answer = Box::pin(async move {
             let answer = cursor.next().await;
             (cursor, answer)
@@ -201,6 +211,8 @@ impl Follower {
             stream,
             next,
             answer,
+            bell: Bell::new(self.run.baton),
+            was_looked_at: false,
         }
     }
 }

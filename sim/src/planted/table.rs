@@ -1,6 +1,7 @@
 //! Every planted bug: its name, where it is, what it breaks.
 
 use super::DiskBug;
+use crate::order::Order;
 
 /// A bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub enum Site {
     Disk(DiskBug),
     /// In the journal's code.
     Journal,
+    /// As [`Site::Journal`], where it takes an order of events that seeds seldom give.
+    Order(Order),
+    /// In the runtime's code, or the engine's.
+    Runtime,
 }
 
 impl Site {
@@ -28,7 +33,7 @@ impl Site {
     pub fn is_code(self) -> bool {
         match self {
             Site::Disk(_) => false,
-            Site::Journal => true,
+            Site::Journal | Site::Order(_) | Site::Runtime => true,
         }
     }
 }
@@ -185,7 +190,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "rejected-keeps-its-position",
-        Site::Journal,
+        Site::Order(Order::FullThenRoom),
         "a rejected append leaves its position taken",
     ),
     code(
@@ -210,7 +215,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "index-before-next-frame",
-        Site::Journal,
+        Site::Order(Order::StaleIndex),
         "an index is written before a frame in the next segment is durable",
     ),
     code(
@@ -246,7 +251,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "both-slots-unsynced",
-        Site::Journal,
+        Site::Order(Order::NoWholeSlot),
         "both slots of the mark are written between two syncs",
     ),
     code(
@@ -281,7 +286,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "later-frame-overlooked",
-        Site::Journal,
+        Site::Order(Order::DamageBeforeLater),
         "damage before a later frame is cut off",
     ),
     code(
@@ -300,13 +305,8 @@ pub const BUGS: &[Bug] = &[
         "a spare segment of an earlier opening is taken for one of this",
     ),
     code(
-        "removals-not-in-order",
-        Site::Journal,
-        "recovery's removals reach the medium in any order",
-    ),
-    code(
         "names-found-not-synced",
-        Site::Journal,
+        Site::Order(Order::NameOfKilled),
         "names that opening finds are not synced",
     ),
     code(
@@ -321,7 +321,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "log-before-mark",
-        Site::Journal,
+        Site::Order(Order::LogWithoutMark),
         "a log is made before its mark is lasting",
     ),
     code(
@@ -358,6 +358,86 @@ pub const BUGS: &[Bug] = &[
         "follower-not-woken",
         Site::Journal,
         "who follows a stream is not woken",
+    ),
+    code(
+        "told-before-durable",
+        Site::Runtime,
+        "answers leave before their entry is durable",
+    ),
+    code(
+        "sent-before-intent",
+        Site::Runtime,
+        "a request is sent before its entry is durable",
+    ),
+    code(
+        "order-of-key-lost",
+        Site::Runtime,
+        "deliveries do not wait for the one before them of their key",
+    ),
+    code(
+        "next-of-key-before-settled",
+        Site::Runtime,
+        "the next of a key leaves before the settlement of the one before is durable",
+    ),
+    code(
+        "redelivery-before-record",
+        Site::Runtime,
+        "a redelivery starts before it is recorded",
+    ),
+    code(
+        "doubt-forgotten",
+        Site::Runtime,
+        "what may have been sent before a crash is sent as if it were the first time",
+    ),
+    code(
+        "key-changes-on-redelivery",
+        Site::Runtime,
+        "each attempt has a key of its own",
+    ),
+    code(
+        "settlement-not-recorded",
+        Site::Runtime,
+        "a reply is applied, and its settlement is not recorded",
+    ),
+    code(
+        "memory-lost-on-restart",
+        Site::Runtime,
+        "handled messages are forgotten by a replay",
+    ),
+    code(
+        "snapshot-without-memory",
+        Site::Runtime,
+        "handled messages are forgotten by a snapshot",
+    ),
+    code(
+        "unknown-told-as-not-recorded",
+        Site::Runtime,
+        "an append of unknown outcome is told as one that did not happen",
+    ),
+    code(
+        "snapshot-of-lost-state",
+        Site::Runtime,
+        "a snapshot is kept of a state that was never durable",
+    ),
+    code(
+        "failed-append-passed-over",
+        Site::Runtime,
+        "an append that failed is taken for durable",
+    ),
+    code(
+        "snapshot-without-checksum",
+        Site::Runtime,
+        "the checksum of a snapshot is not compared",
+    ),
+    code(
+        "snapshot-not-compared",
+        Site::Runtime,
+        "a snapshot of another history is used",
+    ),
+    code(
+        "waker-left-unseen",
+        Site::Journal,
+        "whether an append is durable is not asked again once its waker is to be left",
     ),
 ];
 

@@ -41,7 +41,7 @@ impl<P: Processor> Engine<P> {
         let now = moment.now.max(ledger.time);
         let lanes = lanes::<P>(&mut ledger, &settings);
         let begun = begun(&ledger, &lanes, writer, now);
-        let mut pending = Pending::default();
+        let mut pending = Pending::new(settings.entry_bytes_max);
         pending.push_with(|bytes| begun.encode(bytes));
         ledger
             .fold_begun(&begun)

@@ -15,6 +15,7 @@ use crate::ledger::{Open, Progress};
 use crate::limit::PANICS_MAX;
 use crate::outbox::Chance;
 use crate::outcome::Settlement;
+use crate::planted;
 use crate::port::destination::{Attempted, Failure};
 use crate::processor::{Encoded, Processor, Recording};
 
@@ -207,7 +208,8 @@ impl<P: Processor> Engine<P> {
             verdict: StepVerdict::Handled,
             cause,
             fingerprint: 0,
-            settled: Some((delivery, settlement)),
+            settled: Some((delivery, settlement))
+                .filter(|_| !planted::is("settlement-not-recorded")),
             message: if P::RECORDING == Recording::Message || matches!(what, OutcomeCause::Reply(_))
             {
                 RecordedMessage::Bytes(bytes)

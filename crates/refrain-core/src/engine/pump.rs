@@ -8,6 +8,7 @@ use crate::channel::ChannelKind;
 use crate::entry::{Actor, Entry, Move, StopReason};
 use crate::id::Position;
 use crate::ledger::Room;
+use crate::planted;
 use crate::port::destination::Delivery;
 use crate::port::journal::Chunk;
 use crate::processor::Processor;
@@ -89,7 +90,8 @@ impl<P: Processor> Engine<P> {
         let place = usize::from(channel);
         let (recorded, lane) = (&self.ledger.channels[place], &mut self.lanes[place]);
         let progress = recorded.open[&number].progress;
-        let may_have_been_sent = progress.attempt > 0 || number <= recorded.doubtful_up_to;
+        let is_doubtful = number <= recorded.doubtful_up_to && !planted::is("doubt-forgotten");
+        let may_have_been_sent = progress.attempt > 0 || is_doubtful;
         let due = match (lane.kind, progress.failed_at) {
             (ChannelKind::Timer, _) => None,
             (ChannelKind::Reliable | ChannelKind::RequestReply, Some(failed_at)) => {
@@ -113,7 +115,10 @@ impl<P: Processor> Engine<P> {
         number: u64,
         key: Option<u64>,
     ) {
-        let gate = self.head();
+        let mut gate = self.head();
+        if planted::is("next-of-key-before-settled") {
+            gate = Position::FIRST;
+        }
         let place = usize::from(channel);
         let mut number = number;
         while let Some(next) = self.lanes[place].leave_key(number, key) {
@@ -149,6 +154,9 @@ impl<P: Processor> Engine<P> {
     fn announce(&mut self, moment: Moment, channel: u16, number: u64, attempt: u32) {
         let what = Move::Redelivering { number, attempt };
         self.record(moment.now, channel, Actor::Policy, what);
+        if planted::is("redelivery-before-record") {
+            return self.start(moment, channel, number, attempt);
+        }
         self.lanes[usize::from(channel)].announced.insert(number);
         self.gate(Release::Start {
             channel,
@@ -235,7 +243,12 @@ impl<P: Processor> Engine<P> {
             channel: P::CHANNELS[route].name(),
             number,
             settled_below: recorded.settled_below(),
-            key: open.key,
+            key: if planted::is("key-changes-on-redelivery") {
+                let attempt = attempt.to_le_bytes();
+                self.ledger.secret.key(&[open.key.bytes(), &attempt])
+            } else {
+                open.key
+            },
             attempt,
             epoch: self.epoch,
             deadline: moment.now + timeout,

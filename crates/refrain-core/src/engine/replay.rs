@@ -7,6 +7,7 @@ use crate::entry::wire::{Reader, put_bytes, put_u16};
 use crate::entry::{Entry, FormatError, Step};
 use crate::id::{Epoch, Position};
 use crate::ledger::{Ledger, Remember};
+use crate::planted;
 use crate::processor::{Encoded, Processor, UpcastError};
 use crate::time::Timestamp;
 
@@ -149,7 +150,10 @@ impl<P: Processor> Replay<P> {
             Entry::ChannelMoved(moved) => self.ledger.fold_moved(&moved).map_err(at),
             Entry::Step(step) => {
                 apply_step(&mut self.state, position, &step)?;
-                let fingerprint = self.ledger.fingerprint(&step.cause);
+                let mut fingerprint = self.ledger.fingerprint(&step.cause);
+                if planted::is("memory-lost-on-restart") {
+                    fingerprint = 0;
+                }
                 self.ledger.fold_step(&step, fingerprint).map_err(at)
             }
         }

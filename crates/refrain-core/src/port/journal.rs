@@ -93,7 +93,9 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     /// What an acknowledged append survives.
     fn durability(&self) -> Durability;
 
-    /// The largest entry that this journal takes, in bytes.
+    /// The largest entry that this journal takes, in bytes. It takes several entries at once that are
+    /// together no larger, counting [`STORED_BYTES_MAX`](crate::limit::STORED_BYTES_MAX) more for
+    /// each.
     fn entry_bytes_max(&self) -> usize;
 }
 

@@ -171,9 +171,7 @@ fn clear_ahead(
             spare = Some(segment);
         } else {
             Segment::remove(disk, dir, number)?;
-            if !planted::is("removals-not-in-order") {
-                disk.sync_dir(dir).map_err(OpenError::io(dir))?;
-            }
+            disk.sync_dir(dir).map_err(OpenError::io(dir))?;
         }
     }
     if !planted::is("names-found-not-synced") {

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::courier::Couriers;
 use super::{Begun, Driver, announce_recovered, beginning};
 use crate::error::chain;
+use crate::planted;
 use crate::recover::RecoverError;
 use crate::signal::Signal;
 use crate::stage::{Ending, Stage};
@@ -96,6 +97,12 @@ where
                 id,
                 cause: Box::new(error.clone()),
             },
+            AppendError::Unknown { .. } if planted::is("unknown-told-as-not-recorded") => {
+                AskError::NotRecorded {
+                    id,
+                    cause: Box::new(error.clone()),
+                }
+            }
             AppendError::Unknown { .. } | _ => AskError::Unknown {
                 id,
                 cause: Box::new(error.clone()),

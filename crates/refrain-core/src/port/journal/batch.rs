@@ -81,6 +81,16 @@ impl Batch {
         self.entries += 1;
     }
 
+    /// Takes the last of several entries out, into a batch of its own.
+    pub(crate) fn split_last(&mut self) -> Batch {
+        let start = self.seams.pop().expect("there are several entries") as usize;
+        let mut last = Batch::default();
+        last.push(&self.bytes[start..]);
+        self.bytes.truncate(start);
+        self.entries -= 1;
+        last
+    }
+
     /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
