@@ -37,6 +37,15 @@ impl LogIndex {
     ) -> Result<LogIndex, Flaw> {
         let path = dir.join(index_name(segment.number));
         let file = disk.open(&path, Access::Read)?;
+        LogIndex::read(file, path, segment)
+    }
+
+    /// As [`LogIndex::open`], of a file that is open.
+    pub(crate) fn read(
+        file: Arc<dyn DiskFile>,
+        path: PathBuf,
+        segment: &SegmentHeader,
+    ) -> Result<LogIndex, Flaw> {
         let mut header = [0; INDEX_HEADER_BYTES];
         read_exact_at(file.as_ref(), &mut header, 0)?;
         check_header(segment, &header).map_err(|error| match error {

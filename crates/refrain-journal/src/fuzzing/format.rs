@@ -1,13 +1,17 @@
 //! Each format by itself.
 
+use std::io;
+use std::sync::Arc;
+
 use refrain_core::{Name, Position};
 
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use crate::format::mark::{Mark, SLOT_BYTES};
 use crate::format::record::{self, Declaration, Kind, RecordHeader};
 use crate::format::segment_header::SegmentHeader;
-use crate::format::segment_index::{self, INDEX_HEADER_BYTES, decode_offsets};
+use crate::log_index::LogIndex;
 use crate::snapshots;
+use crate::storage::DiskFile;
 
 /// A file of the durable mark.
 pub fn mark(file: &[u8]) {
@@ -67,28 +71,52 @@ pub fn segment_index(bytes: &[u8]) {
         return;
     };
     let file = bytes.get(48..).unwrap_or_default();
-    let Ok(header) = segment_index::Header::decode(&segment, file) else {
+    let held = Arc::new(Held(file.to_vec()));
+    let Ok(index) = LogIndex::read(held, "index".into(), &segment) else {
         return;
     };
-    let table_bytes = header.table_bytes as usize;
-    let Some(table) = file
-        .get(INDEX_HEADER_BYTES..)
-        .and_then(|rest| rest.get(..table_bytes))
-    else {
-        return;
-    };
-    let Ok(table) = header.table(&segment, table) else {
-        return;
-    };
-    for run in &table.runs {
-        let start = run.offsets_at as usize;
-        let offsets = file
-            .get(start..)
-            .and_then(|rest| rest.get(..run.count as usize * 4));
-        let offsets = offsets.and_then(|bytes| decode_offsets(&segment, run, bytes));
-        if let Some(offsets) = offsets {
-            assert_eq!(offsets.len(), run.count as usize);
+    let held = index.file.as_ref();
+    for page in index.catalogue.row_pages(held).flatten() {
+        for row in page {
+            if let Ok(offsets) = index.offsets(&row) {
+                assert_eq!(offsets.len(), row.count as usize);
+            }
+            let found = index.catalogue.find(held, row.stream, row.first);
+            assert!(found.is_ok_and(|found| found.is_some()), "a row is found");
         }
+    }
+    for page in index.catalogue.declaration_pages(held).flatten() {
+        assert!(page.iter().all(Declaration::is_possible));
+    }
+}
+
+/// A file in memory, which nobody writes.
+#[derive(Debug)]
+struct Held(Vec<u8>);
+
+impl DiskFile for Held {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let rest = self.0.get(start..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn allocate(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
     }
 }
 

@@ -10,11 +10,11 @@ use refrain_core::port::journal::{Cursor, ReadError};
 use refrain_core::{Name, Position};
 
 use crate::error::OpenError;
+use crate::log_index;
 use crate::options::JournalOptions;
 use crate::read_side::ReadSide;
 use crate::recovery::recover;
-use crate::segment::index_name;
-use crate::storage::{Disk, replace_file};
+use crate::storage::Disk;
 use crate::tracker::Tracker;
 
 /// Why bytes were not served.
@@ -52,14 +52,13 @@ pub fn open(
         .check()
         .map_err(|error| Refusal::Open(error.into()))?;
     let mut recovered = recover(disk.as_ref(), dir, &settings).map_err(Refusal::Open)?;
-    // What the keeper's thread would ask next.
-    let _ = recovered.index.retirable();
-    let _ = recovered.index.declared_below(u64::MAX);
+    // What the keeper's thread would do next.
     for sealed in &recovered.unindexed {
-        let draft = sealed.draft().expect("it has no index file");
-        let name = index_name(sealed.header.number);
-        let written = replace_file(disk.as_ref(), dir, &(name.clone() + ".new"), &name, &draft);
-        written.map_err(OpenError::io(dir)).map_err(Refusal::Open)?;
+        let written = log_index::write(disk.as_ref(), dir, sealed);
+        let span = written.map_err(OpenError::io(dir)).map_err(Refusal::Open)?;
+        if let Some(span) = span {
+            recovered.index.use_index_file(sealed.header, span);
+        }
     }
     let names = recovered.index.list("", None, usize::MAX);
     let side = ReadSide::new(

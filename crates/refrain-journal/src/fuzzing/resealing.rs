@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::format::catalogue::{PAGE_REF_BYTES, ROW_BYTES, TRAILER_BYTES};
 use crate::format::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader};
 use crate::format::mark::{End, MARK_FILE_BYTES, Mark, SLOT_BYTES, SLOTS_AT, Stage};
 use crate::format::record::{self, RECORD_HEADER_BYTES};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::format::segment_index::INDEX_HEADER_BYTES;
 use crate::format::{u32_at, u64_at, written};
 use crate::mark::MARK_FILE;
 use crate::segment::{FileKind, index_name, log_name};
 
 const FRAMES_AT: usize = SEGMENT_HEADER_BYTES as usize;
-
-/// Bytes of a run in the table of an index.
-const RUN_BYTES: usize = 24;
 
 /// A record as its fields say, whatever they say.
 #[derive(Debug, Clone)]
@@ -141,7 +138,10 @@ pub fn reseal(files: &mut BTreeMap<String, Vec<u8>>) {
                 let salt = salts.get(&number).copied().unwrap_or_default();
                 seal_index(number, salt, file, &chains);
             }
-            FileKind::Log(_) | FileKind::Temporary => {}
+            FileKind::Log(_)
+            | FileKind::Streams(..)
+            | FileKind::Directory
+            | FileKind::Temporary => {}
             FileKind::Other => {
                 if name == MARK_FILE {
                     seal_mark(file, &chains);
@@ -186,25 +186,38 @@ fn seal_mark(file: &mut [u8], chains: &Chains) {
 }
 
 fn seal_index(number: u64, salt: u32, file: &mut [u8], chains: &Chains) {
-    let table_bytes = u32_at(file, 64).unwrap_or_default() as usize;
-    let table = INDEX_HEADER_BYTES..INDEX_HEADER_BYTES + table_bytes;
-    let runs = u32_at(file, 60).unwrap_or_default() as usize;
-    let start = table.end.checked_sub(runs.saturating_mul(RUN_BYTES));
-    if let Some(start) = start.filter(|_| table.end <= file.len()) {
-        for run in (start..table.end).step_by(RUN_BYTES) {
-            let offsets_at = u32_at(file, run + 16).unwrap_or_default() as usize;
-            let count = u32_at(file, run + 4).unwrap_or_default() as usize;
-            put_checksum(file, salt, offsets_at..offsets_at + count * 4, run + 20);
+    put_checksum(file, salt, 0..28, 28);
+    let Some(trailer) = file.len().checked_sub(TRAILER_BYTES) else {
+        return;
+    };
+    let pages_at = place(file, trailer + 56).min(trailer);
+    let row_pages = u32_at(file, trailer + 64).unwrap_or_default() as usize;
+    for (number, item) in (pages_at..trailer).step_by(PAGE_REF_BYTES).enumerate() {
+        let (at, bytes) = (place(file, item + 16), u32_at(file, item + 24));
+        let end = at.saturating_add(bytes.unwrap_or_default() as usize);
+        if number < row_pages && end <= file.len() {
+            for row in (at..end).step_by(ROW_BYTES) {
+                let start = place(file, row + 16);
+                let bytes = u32_at(file, row + 24).unwrap_or_default() as usize;
+                put_checksum(file, salt, start..start.saturating_add(bytes), row + 28);
+            }
         }
+        put_checksum(file, salt, at..end, item + 28);
     }
-    put_checksum(file, salt, table, 68);
+    put_checksum(file, salt, pages_at..trailer, trailer + 72);
     let mut within = chains.range((number, 0)..=(number, usize::MAX));
     let mut before = chains.range(..=(number, FRAMES_AT));
     if let (Some((_, first)), Some((_, last))) = (before.next_back(), within.next_back()) {
-        put(file, 44, *first);
-        put(file, 48, *last);
+        put(file, trailer + 36, *first);
+        put(file, trailer + 40, *last);
     }
-    put_checksum(file, salt, 0..76, 76);
+    put_checksum(file, salt, trailer..trailer + 76, trailer + 76);
+}
+
+/// The place in a file that eight bytes at `at` name.
+fn place(file: &[u8], at: usize) -> usize {
+    let place = u64_at(file, at).unwrap_or_default();
+    usize::try_from(place).unwrap_or(usize::MAX)
 }
 
 fn seal_segment(
