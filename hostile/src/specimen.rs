@@ -137,6 +137,7 @@ fn write(history: &History, identity: u64) -> (Files, Files) {
             until_settled(&memory);
             drop(journal);
             earlier = memory.files();
+            as_killed(&mut earlier);
             journal = open();
         }
         let head = &mut heads[usize::try_from(number % 3).unwrap_or(0)];
@@ -157,9 +158,21 @@ fn write(history: &History, identity: u64) -> (Files, Files) {
     until_settled(&memory);
     drop(journal);
     let mut files = memory.files();
+    as_killed(&mut files);
     // The real lock file is there and empty.
     files.put("lock", Vec::new());
     (files, earlier)
+}
+
+/// Takes away what closing leaves for a quick opening, so that opening reads every file: a directory,
+/// and the index of the segment that is still written.
+fn as_killed(files: &mut Files) {
+    files.0.remove("directory");
+    let logs = files.0.keys().filter(|name| name.ends_with(".log"));
+    let open: Option<String> = logs.rev().nth(1).map(|name| name.replace(".log", ".idx"));
+    if let Some(open) = open {
+        files.0.remove(&open);
+    }
 }
 
 /// Returns once there is a spare segment, and every segment before the last two has its index.

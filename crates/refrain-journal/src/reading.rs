@@ -11,8 +11,12 @@ use crate::cursor::Done;
 use crate::log_index::LogIndex;
 use crate::parts::Part;
 use crate::read_side::{ReadSide, check_first};
-use crate::sealed::{Content, Extent};
+use crate::recovery::table::Found;
+use crate::scan::{Item, Scan};
+use crate::sealed::{Content, Extent, SealedSegment};
+use crate::segment::Segment;
 use crate::source::{BlockRun, RecordRun, Source};
+use crate::storage::Access;
 use crate::stream_segment::catalogue::Flaw;
 
 /// Bytes of entries in a chunk, beyond which it takes no further one.
@@ -158,7 +162,7 @@ impl Reading {
             Part::Log(segment) => {
                 let extent = match &segment.content {
                     Content::InMemory { .. } => segment.locate(id, self.next),
-                    Content::InIndexFile => self.look_up(side, part, id)?,
+                    Content::InIndexFile => self.look_up(side, segment, id)?,
                 };
                 match extent {
                     Some(extent) => self.read_records(side, extent).map(|()| true),
@@ -168,27 +172,89 @@ impl Reading {
         }
     }
 
-    fn look_up(&self, side: &ReadSide, part: &Part, id: u32) -> Result<Option<Extent>, Lost> {
-        let segment = part.log().expect("asked for a log segment").header;
-        let disk = side.disk.as_ref();
-        let path = side.dir.join(crate::segment::index_name(segment.number));
-        let lost = |flaw| match flaw {
-            Flaw::Io(error) => Lost::Missing(error),
-            flaw @ (Flaw::Damaged { .. } | Flaw::Version(_)) => {
-                Lost::Unreadable(Flaw::reading(&path)(flaw))
+    /// What the index file of `segment` says of the next entry. An index is a convenience: where it
+    /// is of no use, the segment is asked.
+    fn look_up(
+        &self,
+        side: &ReadSide,
+        sealed: &SealedSegment,
+        id: u32,
+    ) -> Result<Option<Extent>, Lost> {
+        let segment = sealed.header;
+        let found = (|| {
+            let index = LogIndex::open(side.disk.as_ref(), &side.dir, &segment)?;
+            if *index.span() != sealed.span {
+                return Err(Flaw::damaged(0, "it speaks of other frames"));
+            }
+            let page = index.catalogue.find(index.file.as_ref(), id, self.next)?;
+            let row = page.map(|page| page.rows[page.at]);
+            row.map(|row| Ok((row.first, index.offsets(&row)?)))
+                .transpose()
+        })();
+        let found = match found {
+            Ok(found) => found,
+            Err(flaw) => {
+                tracing::warn!(
+                    segment = segment.number,
+                    ?flaw,
+                    "journal: an index is of no use"
+                );
+                self.search(side, sealed, id)?
             }
         };
-        let index = LogIndex::open(disk, &side.dir, &segment).map_err(lost)?;
-        let found = index.catalogue.find(index.file.as_ref(), id, self.next);
-        let Some(page) = found.map_err(lost)? else {
-            return Ok(None);
-        };
-        let row = page.rows[page.at];
-        Ok(Some(Extent {
+        Ok(found.map(|(first, offsets)| Extent {
             segment,
-            first: row.first,
-            offsets: index.offsets(&row).map_err(lost)?,
+            first,
+            offsets,
         }))
+    }
+
+    /// Looks for the entries of a stream in the frames of a log segment.
+    fn search(
+        &self,
+        side: &ReadSide,
+        sealed: &SealedSegment,
+        id: u32,
+    ) -> Result<Option<(u64, Vec<u32>)>, Lost> {
+        let header = &sealed.header;
+        let disk = side.disk.as_ref();
+        let (identity, number) = (header.identity, header.number);
+        let segment = match Segment::open(disk, &side.dir, identity, number, Access::Read) {
+            Ok(segment) => segment,
+            Err(error) => {
+                return Err(Lost::Missing(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    error.to_string(),
+                )));
+            }
+        };
+        let path = segment.path.clone();
+        let start = Scan::start_of(number, sealed.span.first_frame, sealed.span.first_chain);
+        let mut scan = Scan::new(segment, start, 0);
+        let mut found: Option<(u64, Vec<u32>)> = None;
+        while scan.at.frame < sealed.span.next_frame {
+            let at = u64::from(scan.at.offset);
+            let (Found::Frame, Some(frame)) = scan.look(None).map_err(Lost::Missing)? else {
+                let flaw = Flaw::damaged(at, "what was acknowledged here is damaged");
+                return Err(Lost::Unreadable(Flaw::reading(&path)(flaw)));
+            };
+            for item in &scan.items {
+                if let Item::Entry {
+                    stream,
+                    position,
+                    offset,
+                } = item
+                    && *stream == id
+                {
+                    found.get_or_insert((*position, Vec::new())).1.push(*offset);
+                }
+            }
+            scan.take(&frame);
+        }
+        let has_next = |(first, offsets): &(u64, Vec<u32>)| {
+            (*first..first + offsets.len() as u64).contains(&self.next)
+        };
+        Ok(found.filter(has_next))
     }
 
     fn read_records(&mut self, side: &ReadSide, extent: Extent) -> Result<(), Lost> {
