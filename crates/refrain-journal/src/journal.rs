@@ -172,18 +172,25 @@ impl FileJournal {
             readers: Threads::default(),
             _lock: lock,
         };
-        let readers = Arc::clone(&journal.read_side.readers);
-        readers.start(settings.reader_threads, &mut journal.readers)?;
-        journal
-            .housekeeping
-            .start("refrain-keep", move || housekeeping.run())?;
-        journal
-            .compaction
-            .start("refrain-compact", move || compaction.run())?;
-        journal
-            .writer
-            .start("refrain-write", move || writer.run())?;
+        journal.start_threads(settings, compaction, housekeeping, writer)?;
         Ok(journal)
+    }
+
+    fn start_threads(
+        &mut self,
+        settings: &Settings,
+        compaction: Compaction,
+        housekeeping: Housekeeping,
+        writer: Writer,
+    ) -> io::Result<()> {
+        let readers = Arc::clone(&self.read_side.readers);
+        readers.start(settings.reader_threads, &mut self.readers)?;
+        self.housekeeping
+            .start("refrain-keep", move || housekeeping.run())?;
+        self.compaction
+            .start("refrain-compact", move || compaction.run())?;
+        self.writer.start("refrain-write", move || writer.run())?;
+        Ok(())
     }
 
     /// Rewrites all sealed history as stream segments and leaves out what is forgotten, now and as
