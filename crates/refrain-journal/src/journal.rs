@@ -172,17 +172,12 @@ impl FileJournal {
             readers: Threads::default(),
             _lock: lock,
         };
-        let readers = Arc::clone(&journal.read_side.readers);
-        readers.start(settings.reader_threads, &mut journal.readers)?;
-        journal
-            .housekeeping
-            .start("refrain-keep", move || housekeeping.run())?;
-        journal
-            .compaction
-            .start("refrain-compact", move || compaction.run())?;
-        journal
-            .writer
-            .start("refrain-write", move || writer.run())?;
+        let work = Work {
+            writer,
+            compaction,
+            housekeeping,
+        };
+        work.start(&mut journal, settings.reader_threads)?;
         Ok(journal)
     }
 
@@ -216,6 +211,35 @@ impl FileJournal {
             self.queue.resume();
         }
         error
+    }
+}
+
+/// What the threads do, besides reading.
+#[derive(Debug)]
+struct Work {
+    writer: Writer,
+    compaction: Compaction,
+    housekeeping: Housekeeping,
+}
+
+impl Work {
+    /// Starts the threads. Those that were started before one cannot be are the journal's already,
+    /// and end with it.
+    fn start(self, journal: &mut FileJournal, reader_threads: usize) -> io::Result<()> {
+        let Work {
+            writer,
+            compaction,
+            housekeeping,
+        } = self;
+        let readers = Arc::clone(&journal.read_side.readers);
+        readers.start(reader_threads, &mut journal.readers)?;
+        journal
+            .housekeeping
+            .start("refrain-keep", move || housekeeping.run())?;
+        journal
+            .compaction
+            .start("refrain-compact", move || compaction.run())?;
+        journal.writer.start("refrain-write", move || writer.run())
     }
 }
 
