@@ -172,25 +172,13 @@ impl FileJournal {
             readers: Threads::default(),
             _lock: lock,
         };
-        journal.start_threads(settings, compaction, housekeeping, writer)?;
+        let work = Work {
+            writer,
+            compaction,
+            housekeeping,
+        };
+        work.start(&mut journal, settings.reader_threads)?;
         Ok(journal)
-    }
-
-    fn start_threads(
-        &mut self,
-        settings: &Settings,
-        compaction: Compaction,
-        housekeeping: Housekeeping,
-        writer: Writer,
-    ) -> io::Result<()> {
-        let readers = Arc::clone(&self.read_side.readers);
-        readers.start(settings.reader_threads, &mut self.readers)?;
-        self.housekeeping
-            .start("refrain-keep", move || housekeeping.run())?;
-        self.compaction
-            .start("refrain-compact", move || compaction.run())?;
-        self.writer.start("refrain-write", move || writer.run())?;
-        Ok(())
     }
 
     /// Rewrites all sealed history as stream segments and leaves out what is forgotten, now and as
@@ -223,6 +211,35 @@ impl FileJournal {
             self.queue.resume();
         }
         error
+    }
+}
+
+/// What the threads do, besides reading.
+#[derive(Debug)]
+struct Work {
+    writer: Writer,
+    compaction: Compaction,
+    housekeeping: Housekeeping,
+}
+
+impl Work {
+    /// Starts the threads. Those that were started before one cannot be are the journal's already,
+    /// and end with it.
+    fn start(self, journal: &mut FileJournal, reader_threads: usize) -> io::Result<()> {
+        let Work {
+            writer,
+            compaction,
+            housekeeping,
+        } = self;
+        let readers = Arc::clone(&journal.read_side.readers);
+        readers.start(reader_threads, &mut journal.readers)?;
+        journal
+            .housekeeping
+            .start("refrain-keep", move || housekeeping.run())?;
+        journal
+            .compaction
+            .start("refrain-compact", move || compaction.run())?;
+        journal.writer.start("refrain-write", move || writer.run())
     }
 }
 
