@@ -172,12 +172,7 @@ impl FileJournal {
             readers: Threads::default(),
             _lock: lock,
         };
-        let work = Work {
-            writer,
-            compaction,
-            housekeeping,
-        };
-        work.start(&mut journal, settings.reader_threads)?;
+        Work(writer, compaction, housekeeping).start(&mut journal, settings.reader_threads)?;
         Ok(journal)
     }
 
@@ -216,21 +211,13 @@ impl FileJournal {
 
 /// What the threads do, besides reading.
 #[derive(Debug)]
-struct Work {
-    writer: Writer,
-    compaction: Compaction,
-    housekeeping: Housekeeping,
-}
+struct Work(Writer, Compaction, Housekeeping);
 
 impl Work {
     /// Starts the threads. Those that were started before one cannot be are the journal's already,
     /// and end with it.
     fn start(self, journal: &mut FileJournal, reader_threads: usize) -> io::Result<()> {
-        let Work {
-            writer,
-            compaction,
-            housekeeping,
-        } = self;
+        let Work(writer, compaction, housekeeping) = self;
         let readers = Arc::clone(&journal.read_side.readers);
         readers.start(reader_threads, &mut journal.readers)?;
         journal
