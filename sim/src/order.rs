@@ -35,11 +35,13 @@ pub enum Order {
     FullThenRoom,
     /// A frame is damaged that the durable mark does not cover after a crash, and later frames prove.
     DamageBeforeLater,
+    /// The last frame is damaged after a kill, when the durable mark covers it.
+    DamageBelowMark,
 }
 
 impl Order {
     /// All of them.
-    pub const ALL: [Order; 7] = [
+    pub const ALL: [Order; 8] = [
         Order::NameOfKilled,
         Order::GapOfRecovery,
         Order::StaleIndex,
@@ -47,6 +49,7 @@ impl Order {
         Order::NoWholeSlot,
         Order::FullThenRoom,
         Order::DamageBeforeLater,
+        Order::DamageBelowMark,
     ];
 
     /// The plans.
@@ -60,6 +63,7 @@ impl Order {
             Order::NoWholeSlot => no_whole_slot(),
             Order::FullThenRoom => full_then_room(),
             Order::DamageBeforeLater => damage_before_later(),
+            Order::DamageBelowMark => damage_below_mark(),
         }
     }
 }
@@ -188,6 +192,19 @@ fn damage_before_later() -> Vec<Plan> {
         for seed in 0..8 * SEEDS {
             let mut plan = Plan::of_lives(seed, vec![ended(&work, point, End::Cut)]);
             plan.flip = Some(Flip::BeforeLater);
+            plans.push(plan);
+        }
+    }
+    plans
+}
+
+fn damage_below_mark() -> Vec<Plan> {
+    let work = [Act::Append, Act::WaitAll].repeat(5);
+    let mut plans = Vec::new();
+    for point in 44..60 {
+        for seed in 0..SEEDS {
+            let mut plan = Plan::of_lives(seed, vec![ended(&work, point, End::Kill)]);
+            plan.flip = Some(Flip::Last);
             plans.push(plan);
         }
     }

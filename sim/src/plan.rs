@@ -84,6 +84,8 @@ pub enum Flip {
     Anywhere,
     /// One of a frame with two frames after it, after a crash.
     BeforeLater,
+    /// One of the last frame, after a kill: the durable mark covers it if anybody was told.
+    Last,
 }
 
 /// One process.

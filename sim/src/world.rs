@@ -216,7 +216,14 @@ impl World {
         }
         match plan.flip {
             Some(Flip::Anywhere) if !self.disk.has_lied() => self.flip(),
-            Some(Flip::BeforeLater) => self.flip_before_later(),
+            Some(Flip::BeforeLater) => {
+                let place = self.disk.flip_before_later(&mut self.chance);
+                self.prove_damaged(place)
+            }
+            Some(Flip::Last) => {
+                let place = self.disk.flip_last(&mut self.chance);
+                self.prove_damaged(place)
+            }
             Some(Flip::Anywhere) | None => self.last(),
         }
     }
@@ -270,10 +277,10 @@ impl World {
         self.prove_twice()
     }
 
-    /// One bit changes in a frame that later frames prove, in a journal that was not closed: all that
-    /// was acknowledged is there, or it is refused. Nothing excuses a loss.
-    fn flip_before_later(&mut self) -> Result<(), Violation> {
-        if let Some(place) = self.disk.flip_before_later(&mut self.chance) {
+    /// One bit changed in a frame that later frames or the mark prove, in a journal that was not
+    /// closed: all that was acknowledged is there, or it is refused. Nothing excuses a loss.
+    fn prove_damaged(&mut self, place: Option<String>) -> Result<(), Violation> {
+        if let Some(place) = place {
             self.disk.remark(|| format!("      *** flipped {place}"));
         }
         self.prove_twice()

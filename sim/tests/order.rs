@@ -45,3 +45,9 @@ fn appends_that_wait_when_the_disk_fills_are_rejected_and_taken_when_there_is_ro
 fn damage_that_a_later_frame_proves_is_refused_wherever_the_mark_stands() {
     check(Order::DamageBeforeLater);
 }
+
+/// B2.7
+#[test]
+fn damage_to_the_last_frame_is_refused_when_the_mark_covers_it() {
+    check(Order::DamageBelowMark);
+}

@@ -171,9 +171,7 @@ impl Index {
             self.by_name = None;
         }
         stream.first = stream.first.max(new.first);
-        if !planted::is("position-used-again") {
-            stream.next = new.next;
-        }
+        stream.next = new.next;
         Ok(())
     }
 
@@ -286,6 +284,9 @@ impl Index {
     pub(crate) fn add_stream(&mut self, new: Declaration) -> Result<(), Contradiction> {
         let stream = Index::stream_mut(&mut self.streams, new.stream, self.streams_max)?;
         (stream.first, stream.next) = (new.first, new.next);
+        if planted::is("position-used-again") {
+            stream.next = new.first;
+        }
         stream.name = Some(new.name);
         self.by_name = None;
         Ok(())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::completion::Failure;
 use crate::keeper::Keeper;
-use crate::log::{Log, WriteError};
+use crate::log::{Log, Rotation, WriteError};
 use crate::pending::{Gathered, Pending, Work};
 use crate::planted;
 use crate::queue::{Call, Queue};
@@ -140,12 +140,8 @@ impl Writer {
     /// Moves on to the next segment if need be, and gives the one that was left then.
     fn make_room(&mut self, record_bytes: usize) -> Result<Option<Arc<SealedSegment>>, WriteError> {
         let rotation = self.log.make_room(record_bytes)?;
-        let sealed =
-            rotation.map(|rotation| self.read_side.index().seal(rotation.span, rotation.next));
-        if planted::is("index-before-next-frame") {
-            self.index(sealed.clone());
-        }
-        Ok(sealed)
+        let seal = |rotation: Rotation| self.read_side.index().seal(rotation.span, rotation.next);
+        Ok(rotation.map(seal))
     }
 
     /// Orders the index of a segment that was left. Not before a frame in the next one is durable:

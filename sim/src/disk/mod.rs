@@ -27,6 +27,9 @@ use medium::{FileId, Medium, Node};
 /// Where the first frame of a segment lies.
 const FRAMES_AT: usize = 4096;
 
+/// Bytes before the records of a frame.
+const FRAME_HEADER_BYTES: usize = 40;
+
 /// How a process ends before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -208,6 +211,22 @@ impl SimDisk {
         file.flip(at, chance.below(8));
         machine.lied = true;
         Some(format!("a bit of the log at {at}, before {end}"))
+    }
+
+    /// Changes one bit of the header of the last frame that was written, and says where.
+    pub fn flip_last(&self, chance: &mut Chance) -> Option<String> {
+        let mut machine = self.lock();
+        let [_, Some((id, start))] = machine.log_writes else {
+            return None;
+        };
+        let is_there = machine.medium.file(id).medium.len() >= start + FRAME_HEADER_BYTES;
+        if machine.lied || !is_there {
+            return None;
+        }
+        let at = start + chance.index(FRAME_HEADER_BYTES);
+        machine.medium.file_mut(id).flip(at, chance.below(8));
+        machine.lied = true;
+        Some(format!("a bit of the last frame at {at}"))
     }
 
     /// Changes one bit of a file in the directory `dir`, and says where.

@@ -214,11 +214,6 @@ pub const BUGS: &[Bug] = &[
         "appends of the next frame are answered with those of this one",
     ),
     code(
-        "index-before-next-frame",
-        Site::Order(Order::StaleIndex),
-        "an index is written before a frame in the next segment is durable",
-    ),
-    code(
         "removed-before-declared",
         Site::Journal,
         "a segment with the newest declaration of a stream is removed",
@@ -326,7 +321,7 @@ pub const BUGS: &[Bug] = &[
     ),
     code(
         "damage-cut-off",
-        Site::Journal,
+        Site::Order(Order::DamageBelowMark),
         "damage below the mark is cut off",
     ),
     code(
@@ -347,7 +342,7 @@ pub const BUGS: &[Bug] = &[
     code(
         "position-used-again",
         Site::Journal,
-        "the next position in a declaration is not kept",
+        "the next position in the directory is not kept",
     ),
     code(
         "segment-removed-too-early",
