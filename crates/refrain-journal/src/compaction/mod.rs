@@ -347,9 +347,18 @@ impl Pass<'_> {
         }
     }
 
+    /// The log segments that take no more frames, and the stream segments. Both are of one moment:
+    /// the first part of a segment that is sealed meanwhile must not be taken for the whole.
     fn look(&self) -> (Vec<Arc<SealedSegment>>, Vec<Arc<StreamSegment>>) {
-        let parts = self.of.read_side.index().parts().clone();
-        let log: Vec<_> = parts.all().iter().filter_map(Part::log).cloned().collect();
+        let index = self.of.read_side.index();
+        let (parts, open) = (index.parts().clone(), index.open_start().segment);
+        drop(index);
+        let log = parts.all().iter().filter_map(Part::log);
+        // The first part of the segment that is written is in front of what comes in it.
+        let log: Vec<_> = log
+            .filter(|segment| segment.header.number < open)
+            .cloned()
+            .collect();
         let streams = parts.all().iter().filter_map(Part::streams);
         let streams: Vec<_> = streams.cloned().collect();
         self.of.compactor.note(|progress| {
@@ -364,9 +373,6 @@ impl Pass<'_> {
         &self,
         mut log: Vec<Arc<SealedSegment>>,
     ) -> Result<Option<LogRange>, CompactionFailure> {
-        // The first part of the segment that is written is in front of what comes in it.
-        let open = self.of.read_side.index().open_start().segment;
-        log.retain(|segment| segment.header.number < open);
         let sizes: Vec<u64> = log
             .iter()
             .map(|segment| u64::from(segment.span.end))
