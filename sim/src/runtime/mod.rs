@@ -3,7 +3,7 @@
 //!
 //! Nothing of the runtime is replaced. Its tasks run on one thread, on a clock that moves when the
 //! seed says so; the journal's threads take turns with it as in the journal's own world. Only
-//! [`Book`](book::Book), which stands outside, judges.
+//! `Book`, which stands outside, judges.
 
 mod book;
 mod clerk;
