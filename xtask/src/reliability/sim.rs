@@ -37,6 +37,9 @@ pub(super) fn run(project: &Project, share: Share) -> Result<(), String> {
     let command = format!("cargo run --release -p sim -- {asked}");
     let part = read(&report, command).ok_or("sim reports in another form than expected")?;
     part.write(project)?;
+    if !report["failure"].is_null() {
+        println!("sim: {}", report["failure"]);
+    }
     if output.status.success() {
         Ok(())
     } else {
