@@ -18,7 +18,7 @@ use crate::project::Project;
 use crate::reliability::part::{Control, Part, Trial};
 
 /// How long one bug may take to be found.
-const BUDGET: Duration = Duration::from_secs(90);
+const BUDGET: Duration = Duration::from_secs(180);
 
 /// Seeds in which nothing may be found when no bug is chosen.
 const SEEDS_WITHOUT: u64 = 3_000;

@@ -182,10 +182,9 @@ impl Writer {
         if segment <= oldest {
             return Ok(());
         }
-        if planted::is("removed-before-mark") {
-            self.keeper.remove(oldest, segment);
+        if !planted::is("removed-before-mark") {
+            self.log.retire(segment)?;
         }
-        self.log.retire(segment)?;
         self.read_side.index().adopt(segment);
         self.keeper.compactor.adopted(segment);
         self.keeper.remove(oldest, segment);

@@ -221,7 +221,7 @@ pub const BUGS: &[Bug] = &[
     code(
         "removed-before-mark",
         Site::Journal,
-        "segments are removed before the mark says so",
+        "segments are removed and the mark does not say so",
     ),
     code(
         "goes-on-after-failure",
