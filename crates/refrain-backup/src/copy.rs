@@ -9,9 +9,9 @@ use refrain_journal::inspect::{Inspection, Inspector, NewJournal, SeenEntry, Str
 use refrain_journal::{JournalOptions, OpenError};
 
 use crate::Progress;
+use crate::aside::{Aside, check_empty};
 use crate::digest::{StreamDigest, StreamDigests};
 use crate::error::BackupError;
-use crate::restore::{Aside, check_empty};
 use crate::streams::{StreamRecord, difference};
 use crate::verify::digest_all;
 

@@ -16,6 +16,7 @@
 //! Against damage, mixing and files gone astray everything is checked by digests. Against somebody
 //! who rewrites the whole repository nothing is: its digests have no key.
 
+mod aside;
 mod copy;
 mod create;
 mod digest;

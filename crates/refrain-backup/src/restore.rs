@@ -4,16 +4,19 @@
 //! its mark is written, last. Names of files come from what they are, never from the backup, so
 //! nothing is written outside; and the directory aside is made by us, so no link leads out of it.
 
-use std::fs::{DirBuilder, File, TryLockError};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
-use refrain_journal::OpenError;
 use refrain_journal::inspect::{Inspector, Rebuild};
+use refrain_journal::{FileSnapshots, OpenError};
 
 use crate::Progress;
+use crate::aside::{Aside, check_empty, parent_of, path_beside, sync_dir};
 use crate::error::BackupError;
 use crate::manifest::{BackupId, FileRecord, Manifest};
 use crate::repository::{Repository, place_of};
@@ -85,8 +88,10 @@ pub async fn restore(
     target: &Target,
     progress: &Progress,
 ) -> Result<Restored, BackupError> {
-    for dir in [Some(&target.dir), target.snapshots.as_ref()] {
-        dir.map_or(Ok(()), |dir| check_empty(dir))?;
+    check_empty(&target.dir)?;
+    if let Some(dir) = &target.snapshots {
+        SnapshotsAside::take_back(dir)?;
+        check_empty(dir)?;
     }
     let manifest = repository.manifest(id).await?;
     let wanted = stream_list(repository, &manifest).await?;
@@ -101,151 +106,101 @@ pub async fn restore(
     let inspector = Inspector::new(&aside.path);
     let (inspection, digests) = digest_all(inspector, Arc::clone(progress)).await?;
     compare(&manifest, &wanted, &inspection, &digests)?;
-    let mut snapshots = 0;
-    if let Some(dir) = &target.snapshots {
-        let kept = Aside::make(dir)?;
-        snapshots = filling.snapshots(&kept.path).await?;
-        // First, for without a journal they mean nothing.
-        kept.rename()?;
-    }
-    aside.rename()?;
+    let snapshots = match &target.snapshots {
+        Some(dir) => {
+            let (kept, count) = SnapshotsAside::fill(&mut filling, dir, &aside).await?;
+            kept.rename_with(aside)?;
+            count
+        }
+        None => {
+            aside.rename()?;
+            0
+        }
+    };
     Ok(Restored {
         manifest,
         snapshots,
     })
 }
 
-/// Whether a directory can become `target`: it is not there, or empty, and not a link.
-pub(crate) fn check_empty(target: &Path) -> Result<(), BackupError> {
-    let refused = |detail: &str| {
-        Err(BackupError::Target {
-            path: target.to_path_buf(),
-            detail: detail.to_owned(),
-        })
-    };
-    let found = match std::fs::symlink_metadata(target) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(BackupError::io(target)(error)),
-    };
-    if !found.is_dir() {
-        return refused("it is there, and not a directory");
-    }
-    let mut entries = std::fs::read_dir(target).map_err(BackupError::io(target))?;
-    match entries.next() {
-        None => Ok(()),
-        Some(_) => refused("it is not empty"),
-    }
-}
-
-/// A directory beside the wanted one. Removed when dropped before [`Aside::rename`].
+/// Snapshots that are put back together with a journal.
+///
+/// Two directories cannot be renamed at once. So the snapshots get their name first, with a note in
+/// them that says where the journal is still put together: as long as that is there, nobody may use
+/// them ([`FileSnapshots::RESTORING_FILE`]). The journal's rename makes both active.
 #[derive(Debug)]
-pub(crate) struct Aside {
-    pub(crate) path: PathBuf,
-    target: PathBuf,
-    /// Held as long as somebody works here.
-    _lock: File,
-    is_renamed: bool,
+struct SnapshotsAside {
+    aside: Aside,
+    dir: PathBuf,
 }
 
-impl Aside {
-    /// Makes the directory, in place of one that a restore left that was killed.
-    pub(crate) fn make(target: &Path) -> Result<Aside, BackupError> {
-        let refused = |detail: &str| BackupError::Target {
-            path: target.to_path_buf(),
-            detail: detail.to_owned(),
+impl SnapshotsAside {
+    /// Takes back what a restore left that was killed: before the journal's directory goes, which the
+    /// note in it speaks of.
+    fn take_back(dir: &Path) -> Result<(), BackupError> {
+        let note = dir.join(FileSnapshots::RESTORING_FILE);
+        let io = BackupError::io;
+        let aside = match std::fs::read(&note) {
+            Ok(aside) => aside,
+            Err(error) if is_not_there(&error) => return Ok(()),
+            Err(error) => return Err(io(&note)(error)),
         };
-        let name = target
-            .file_name()
-            .ok_or_else(|| refused("it has no name of its own"))?;
-        let parent = parent_of(target);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&parent)
-            .map_err(BackupError::io(&parent))?;
-        let mut aside = name.to_os_string();
-        aside.push(".restoring");
-        let path = parent.join(aside);
-        match std::fs::symlink_metadata(&path) {
-            Ok(found) if found.is_dir() => {
-                lock(&path, target)?;
-                std::fs::remove_dir_all(&path).map_err(BackupError::io(&path))?;
-            }
-            Ok(_) => return Err(refused("something stands where it would be put together")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(BackupError::io(&path)(error)),
+        let aside = PathBuf::from(OsString::from_vec(aside));
+        match std::fs::symlink_metadata(&aside) {
+            Ok(_) => {}
+            // The restore did come to its end, and these are somebody's snapshots.
+            Err(error) if is_not_there(&error) => return Ok(()),
+            Err(error) => return Err(io(&aside)(error)),
         }
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .map_err(BackupError::io(&path))?;
-        let lock = lock(&path, target)?;
-        Ok(Aside {
-            path,
-            target: target.to_path_buf(),
-            _lock: lock,
-            is_renamed: false,
-        })
+        // Makes room for the name, under a lock, and lets go of it again.
+        drop(Aside::make(dir)?);
+        let beside = path_beside(dir)?;
+        std::fs::rename(dir, &beside).map_err(io(dir))?;
+        sync_dir(&parent_of(dir))
     }
 
-    /// Gives the directory its name, all at once. What is there by now stays.
-    pub(crate) fn rename(mut self) -> Result<(), BackupError> {
-        let parent = parent_of(&self.target);
-        sync_dir(&self.path)?;
-        match std::fs::rename(&self.path, &self.target) {
-            Ok(()) => {}
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::DirectoryNotEmpty
-                        | io::ErrorKind::AlreadyExists
-                        | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                return Err(BackupError::Target {
-                    path: self.target.clone(),
-                    detail: "somebody put something there meanwhile".to_owned(),
-                });
-            }
-            Err(error) => return Err(BackupError::io(&self.target)(error)),
-        }
-        self.is_renamed = true;
-        sync_dir(&parent)
+    /// Fills a directory beside `dir` with the snapshots of a backup.
+    async fn fill(
+        filling: &mut Filling<'_>,
+        dir: &Path,
+        journal: &Aside,
+    ) -> Result<(SnapshotsAside, u64), BackupError> {
+        let aside = Aside::make(dir)?;
+        let count = filling.snapshots(&aside.path).await?;
+        let waits_for = absolute(&journal.path).map_err(BackupError::io(&journal.path))?;
+        let note = aside.path.join(FileSnapshots::RESTORING_FILE);
+        let written = File::create_new(&note).and_then(|mut file| {
+            file.write_all(waits_for.as_os_str().as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(BackupError::io(&note))?;
+        let dir = dir.to_path_buf();
+        Ok((SnapshotsAside { aside, dir }, count))
     }
-}
 
-impl Drop for Aside {
-    fn drop(&mut self) {
-        if !self.is_renamed {
-            // Only to give the space back; the next restore removes it as well.
-            let _ = std::fs::remove_dir_all(&self.path);
-        }
+    /// Gives both directories their names.
+    fn rename_with(self, journal: Aside) -> Result<(), BackupError> {
+        self.aside.rename()?;
+        // Whether it succeeds or not, the directory that the note speaks of goes with it.
+        journal.rename_or(|| {
+            // All at once, before the directory goes that their note speaks of.
+            let Ok(beside) = path_beside(&self.dir) else {
+                return;
+            };
+            let _ =
+                std::fs::rename(&self.dir, &beside).and_then(|()| std::fs::remove_dir_all(&beside));
+        })?;
+        let note = self.dir.join(FileSnapshots::RESTORING_FILE);
+        std::fs::remove_file(&note).map_err(BackupError::io(&note))?;
+        sync_dir(&self.dir)
     }
 }
 
-fn lock(path: &Path, target: &Path) -> Result<File, BackupError> {
-    let dir = File::open(path).map_err(BackupError::io(path))?;
-    match dir.try_lock() {
-        Ok(()) => Ok(dir),
-        Err(TryLockError::WouldBlock) => Err(BackupError::Target {
-            path: target.to_path_buf(),
-            detail: "another restore works there".to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(BackupError::io(path)(error)),
-    }
-}
-
-fn sync_dir(path: &Path) -> Result<(), BackupError> {
-    let synced = File::open(path).and_then(|dir| dir.sync_all());
-    synced.map_err(BackupError::io(path))
-}
-
-fn parent_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        Some(_) | None => PathBuf::from("."),
-    }
+fn is_not_there(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// Fetches pieces into files.
@@ -291,7 +246,7 @@ impl Filling<'_> {
             let mut file = file.map_err(BackupError::io(&path))?;
             for index in 0..record.pieces.len() {
                 let bytes = self.piece(record, index).await?;
-                io::Write::write_all(&mut file, &bytes).map_err(BackupError::io(&path))?;
+                file.write_all(&bytes).map_err(BackupError::io(&path))?;
             }
             file.sync_all().map_err(BackupError::io(&path))?;
             count += 1;

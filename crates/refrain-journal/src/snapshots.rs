@@ -3,7 +3,9 @@
 //! The stream and the position are in the file's name, and again, checked, in its header; so a
 //! file that was copied to a wrong name is not served.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +29,9 @@ pub(crate) const HEADER_BYTES: usize = 32;
 
 /// The largest snapshot that is read back.
 const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
+
+/// The longest path that a note of a restore holds.
+const PATH_BYTES_MAX: usize = 4096;
 
 pub(crate) const FILE_ENDING: &str = ".snap";
 
@@ -62,10 +67,16 @@ struct Place {
 }
 
 impl FileSnapshots {
+    /// The file by which a restore says that these snapshots are of no journal yet: it holds the path
+    /// of the directory in which the journal is put together. Once that directory has its name, the
+    /// file means nothing, and the next opening removes it.
+    pub const RESTORING_FILE: &'static str = "restoring";
+
     /// Opens the directory `dir`, making it if need be.
     ///
     /// # Errors
-    /// [`OpenError::Io`] when it cannot be used.
+    /// [`OpenError::Io`] when it cannot be used, and as long as a restore of it has not come to its
+    /// end: its snapshots would be taken for those of another journal.
     pub fn open(dir: impl AsRef<Path>) -> Result<FileSnapshots, OpenError> {
         FileSnapshots::open_on(Arc::new(FileSystem), dir)
     }
@@ -79,6 +90,7 @@ impl FileSnapshots {
         let failed = |error| OpenError::io(&dir)(error);
         disk.create_dir(&dir).map_err(failed)?;
         disk.sync_dir(&parent_of(&dir)).map_err(failed)?;
+        settle_restore(disk.as_ref(), &dir).map_err(failed)?;
         let mut threads = Threads::default();
         let workers = Arc::new(Readers::default());
         workers.start(1, &mut threads).map_err(failed)?;
@@ -209,6 +221,31 @@ impl Place {
         }
         let synced = self.disk.sync_dir(&self.dir);
         synced.map_err(|error| unavailable(&self.dir, &error))
+    }
+}
+
+/// Refuses snapshots whose journal was not restored to its end. The journal's rename is what makes
+/// both active, so whether it happened is read from the names, and not noted twice.
+fn settle_restore(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    let note = dir.join(FileSnapshots::RESTORING_FILE);
+    let file = match disk.open(&note, Access::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let aside = read_whole(file.as_ref(), PATH_BYTES_MAX)?;
+    let aside = Path::new(OsStr::from_bytes(&aside));
+    match disk.list(aside) {
+        Ok(_) => Err(io::Error::other(format!(
+            "the restore that put these snapshots here did not come to its end ({} is still there); \
+             run it again",
+            aside.display()
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            disk.remove(&note)?;
+            disk.sync_dir(dir)
+        }
+        Err(error) => Err(error),
     }
 }
 
