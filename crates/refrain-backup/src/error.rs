@@ -37,7 +37,7 @@ pub enum BackupError {
         detail: String,
     },
     /// There is no such backup.
-    #[error("R0123: there is no {wanted} in {repository}")]
+    #[error("R0123: there is no {wanted} at {repository}")]
     Missing {
         /// What was asked for.
         wanted: String,

@@ -54,7 +54,7 @@ impl Repository {
             Place::Directory(dir) => {
                 if !Path::new(dir).is_dir() {
                     return Err(BackupError::Missing {
-                        wanted: "directory".to_owned(),
+                        wanted: "directory of backups".to_owned(),
                         repository: place.to_owned(),
                     });
                 }

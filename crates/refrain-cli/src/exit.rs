@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use refrain_journal::inspect::Inspection;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -20,6 +22,17 @@ pub(crate) enum Exit {
     Unusable = 5,
     /// Refused, because going on could lose or mix something.
     Refused = 6,
+}
+
+impl Exit {
+    /// Of a command that looked at a whole journal.
+    pub(crate) fn of(inspection: &Inspection) -> Exit {
+        if inspection.is_sound() {
+            Exit::Done
+        } else {
+            Exit::Damaged
+        }
+    }
 }
 
 /// What `--help` says of them.

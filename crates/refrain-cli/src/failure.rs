@@ -1,6 +1,8 @@
 //! Why a command did not do what it was asked: what was wrong, and what to do.
 
+use std::error::Error;
 use std::io;
+use std::iter::successors;
 
 use refrain_backup::BackupError;
 use refrain_core::port::journal::ReadError;
@@ -89,7 +91,7 @@ impl From<OpenError> for Failure {
                 Exit::Refused,
                 "use the version of refrain that belongs to the program",
             ),
-            OpenError::Io { .. } => (Exit::Unusable, "check the path and who may read it"),
+            OpenError::Io { source, .. } => (Exit::Unusable, remedy_of(source)),
             OpenError::Missing { .. } => (
                 Exit::Missing,
                 "check the path: a journal is a directory with a file `mark` in it",
@@ -97,10 +99,41 @@ impl From<OpenError> for Failure {
             // The enum grows with the journal; a new error is still a failure with its own text.
             _ => (Exit::Unusable, "see the error's page in docs/errors"),
         };
-        Failure::new(exit, error.to_string())
+        Failure::new(exit, with_causes(&error))
             .code(error.code())
             .remedy(remedy)
     }
+}
+
+const MAKE_ROOM: &str = "make room, and run the command again";
+
+/// What to do about a file that cannot be used.
+fn remedy_of(error: &io::Error) -> &'static str {
+    let remedies = [
+        (io::ErrorKind::StorageFull, MAKE_ROOM),
+        (io::ErrorKind::QuotaExceeded, MAKE_ROOM),
+        (
+            io::ErrorKind::PermissionDenied,
+            "run the command as the user that the files belong to",
+        ),
+        (
+            io::ErrorKind::ReadOnlyFilesystem,
+            "name a place that can be written",
+        ),
+        (io::ErrorKind::NotADirectory, "name a directory"),
+    ];
+    let known = remedies.iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or("check the path, and whether the disk works", |(_, what)| {
+        what
+    })
+}
+
+/// An error and its causes on one line.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let texts: Vec<String> = successors(Some(error), |error| (*error).source())
+        .map(ToString::to_string)
+        .collect();
+    texts.join(": ")
 }
 
 impl From<BackupError> for Failure {
@@ -123,9 +156,12 @@ impl From<BackupError> for Failure {
             ),
             BackupError::Missing { .. } => (
                 Exit::Missing,
-                "`refrain journal backup ls` lists the backups; choose one with --backup",
+                "check the place; `refrain journal backup ls` lists its backups, --backup chooses one",
             ),
-            BackupError::Store { .. } => (Exit::Unusable, "check the place and its keys"),
+            BackupError::Store { .. } => (
+                Exit::Unusable,
+                "check the place, its keys and its room, and run the command again",
+            ),
             BackupError::Fork { .. } => (
                 Exit::Refused,
                 "find out which of the two journals is the right one, and back the other one up \

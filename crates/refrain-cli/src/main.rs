@@ -20,10 +20,13 @@ use clap::Parser;
 
 use failure::Failure;
 use flags::{Area, Line};
-use screen::Screen;
+use screen::{Form, Screen};
 
 fn main() -> ExitCode {
-    let line = Line::parse();
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => return misused(&error),
+    };
     let mut screen = Screen::new(line.json());
     let ended = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -38,6 +41,27 @@ fn main() -> ExitCode {
             screen.failure(&failure);
             failure.exit().into()
         }
+    }
+}
+
+/// The command line makes no sense, or asks for help. What it says is JSON if that was asked for.
+fn misused(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if error.use_stderr() && wants_json {
+        let text = error.to_string();
+        let what = text.lines().next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what);
+        let failure =
+            Failure::new(exit::Exit::Usage, what).remedy("`--help` says what may be written");
+        Screen::new(Form::Json).failure(&failure);
+        return failure.exit().into();
+    }
+    // Nobody is left to tell when this fails.
+    let _ = error.print();
+    if error.use_stderr() {
+        exit::Exit::Usage.into()
+    } else {
+        exit::Exit::Done.into()
     }
 }
 

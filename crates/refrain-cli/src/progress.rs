@@ -14,6 +14,16 @@ pub(crate) fn bytes(what: &'static str) -> ProgressBar {
     bar
 }
 
+/// Bytes that were written, of nobody knows how many.
+pub(crate) fn written(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{msg}: {bytes} written, {bytes_per_sec}") {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar
+}
+
 /// Shows that `done` of `of` are done.
 pub(crate) fn show(bar: &ProgressBar, done: u64, of: u64) {
     if bar.length() != Some(of) {

@@ -1,5 +1,7 @@
 //! `compact`: sealed history rewritten as stream segments, without what is forgotten.
 
+use std::time::Duration;
+
 use refrain_journal::inspect::{Inspection, Inspector};
 use refrain_journal::{CompactError, FileJournal};
 use serde_json::json;
@@ -8,14 +10,18 @@ use crate::cmd::inspect;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::flags::Compact;
+use crate::progress;
 use crate::screen::{Mood, Screen};
 use crate::shown::bytes_text;
+
+/// How often the progress is looked at.
+const LOOKS_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(flags: &Compact, screen: &mut Screen) -> Result<Exit, Failure> {
     // An opening would make a journal where there is none.
     let before = inspect(&Inspector::new(&flags.dir), "checking", &mut ())?;
     let journal = FileJournal::open(&flags.dir)?;
-    journal.compact().await?;
+    compact(&journal).await?;
     let written = journal.compaction().bytes_written;
     drop(journal);
     let after = inspect(&Inspector::new(&flags.dir), "checking again", &mut ())?;
@@ -31,11 +37,22 @@ pub(crate) async fn run(flags: &Compact, screen: &mut Screen) -> Result<Exit, Fa
         let text = format!("from {was} to {is} that are used");
         screen.marked(Mood::Good, "compacted", &text)?;
     }
-    Ok(if after.is_sound() {
-        Exit::Done
-    } else {
-        Exit::Damaged
-    })
+    Ok(Exit::of(&after))
+}
+
+/// Compacts, and shows how much is written meanwhile.
+async fn compact(journal: &FileJournal) -> Result<(), CompactError> {
+    let bar = progress::written("compacting");
+    let mut looks = tokio::time::interval(LOOKS_EVERY);
+    let mut compacting = journal.compact();
+    let ended = loop {
+        tokio::select! {
+            ended = &mut compacting => break ended,
+            _ = looks.tick() => bar.set_position(journal.compaction().bytes_written),
+        }
+    };
+    bar.finish_and_clear();
+    ended
 }
 
 fn used(inspection: &Inspection) -> u64 {

@@ -36,9 +36,10 @@ pub(crate) fn run(flags: &Ls, screen: &mut Screen) -> Result<Exit, Failure> {
             })
         })
         .collect();
-    let is_sound = inspection.is_sound();
-    if screen.json(&json!({ "streams": values, "sound": is_sound }))? {
-        return Ok(Exit::Done);
+    let exit = Exit::of(&inspection);
+    let value = json!({ "streams": values, "sound": inspection.is_sound() });
+    if screen.json(&value)? {
+        return Ok(exit);
     }
     let dash = || "-".to_owned();
     let rows: Vec<Vec<String>> = streams
@@ -66,11 +67,11 @@ pub(crate) fn run(flags: &Ls, screen: &mut Screen) -> Result<Exit, Failure> {
         "LAST TIME",
     ];
     screen.table(&head, &rows, 1..5)?;
-    if !is_sound {
+    if !inspection.is_sound() {
         let text = "the journal is damaged, and only what is whole is listed: see `refrain journal verify`";
         screen.marked(Mood::Bad, "note:", text)?;
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// When the first and the last entry of each stream were made.

@@ -38,7 +38,7 @@ pub(crate) async fn run(flags: &Repair, screen: &mut Screen) -> Result<Exit, Fai
         screen.line(&format!("kept {}", file.display()))?;
     }
     let after = inspect(&inspector(flags), "checking again", &mut ())?;
-    let exit = exit_of(&after);
+    let exit = Exit::of(&after);
     let value = json!({
         "applied": true,
         "sound": after.is_sound(),
@@ -156,22 +156,21 @@ fn end_dry(
         "findings": inspection.findings.iter().map(finding_value).collect::<Vec<_>>(),
     });
     if screen.json(&value)? {
-        return Ok(exit_of(inspection));
+        return Ok(Exit::of(inspection));
     }
+    let can_do = |step: &RepairStep| match step.action {
+        RepairAction::Settle | RepairAction::SetAside => true,
+        RepairAction::Replace(_) => mended.is_some(),
+        RepairAction::Nothing | _ => false,
+    };
     if plan.is_empty() {
         screen.marked(Mood::Good, "sound:", "there is nothing to repair")?;
+    } else if !plan.iter().any(can_do) {
+        screen.line("nothing can be repaired with what is here; nothing was changed")?;
     } else {
         screen.line("nothing was changed; `--apply` does it, and keeps the old bytes")?;
     }
-    Ok(exit_of(inspection))
-}
-
-fn exit_of(inspection: &Inspection) -> Exit {
-    if inspection.is_sound() {
-        Exit::Done
-    } else {
-        Exit::Damaged
-    }
+    Ok(Exit::of(inspection))
 }
 
 fn step_value(step: &RepairStep, mended: Option<&Mend>) -> Value {

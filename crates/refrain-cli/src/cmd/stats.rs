@@ -18,12 +18,12 @@ pub(crate) fn run(flags: &Stats, screen: &mut Screen) -> Result<Exit, Failure> {
     let inspection = inspect(&inspector, "reading", &mut ())?;
     let figures = Figures::of(&inspection);
     if screen.json(&figures.value(&inspection))? {
-        return Ok(Exit::Done);
+        return Ok(Exit::of(&inspection));
     }
     for (what, value) in figures.lines(&inspection) {
         screen.line(&format!("{what:<18} {value}"))?;
     }
-    Ok(Exit::Done)
+    Ok(Exit::of(&inspection))
 }
 
 /// Sums over files and streams.

@@ -16,11 +16,7 @@ pub(crate) fn run(flags: &Verify, screen: &mut Screen) -> Result<Exit, Failure> 
         inspector = inspector.snapshots(dir);
     }
     let inspection = inspect(&inspector, "checking", &mut ())?;
-    let exit = if inspection.is_sound() {
-        Exit::Done
-    } else {
-        Exit::Damaged
-    };
+    let exit = Exit::of(&inspection);
     if screen.json(&value(&inspection))? {
         return Ok(exit);
     }
