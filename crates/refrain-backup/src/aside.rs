@@ -136,7 +136,8 @@ pub(crate) fn check_empty(target: &Path) -> Result<(), BackupError> {
     }
 }
 
-fn lock(path: &Path, target: &Path) -> Result<File, BackupError> {
+/// Holds the directory `path`, in which `target` is put together.
+pub(crate) fn lock(path: &Path, target: &Path) -> Result<File, BackupError> {
     let dir = File::open(path).map_err(BackupError::io(path))?;
     match dir.try_lock() {
         Ok(()) => Ok(dir),

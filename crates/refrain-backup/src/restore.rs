@@ -16,7 +16,7 @@ use refrain_journal::inspect::{Inspector, Rebuild};
 use refrain_journal::{FileSnapshots, OpenError};
 
 use crate::Progress;
-use crate::aside::{Aside, check_empty, parent_of, path_beside, sync_dir};
+use crate::aside::{Aside, check_empty, lock, parent_of, path_beside, sync_dir};
 use crate::error::BackupError;
 use crate::manifest::{BackupId, FileRecord, Manifest};
 use crate::repository::{Repository, place_of};
@@ -152,6 +152,8 @@ impl SnapshotsAside {
             Err(error) if is_not_there(&error) => return Ok(()),
             Err(error) => return Err(io(&aside)(error)),
         }
+        // Whoever still works there is just about to end.
+        let _lock = lock(&aside, dir)?;
         // Makes room for the name, under a lock, and lets go of it again.
         drop(Aside::make(dir)?);
         let beside = path_beside(dir)?;
