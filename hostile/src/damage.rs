@@ -42,8 +42,10 @@ pub enum Meaningless {
     Slot,
     /// Bytes of the mark's file that belong to no slot.
     BetweenSlots,
-    /// The header of the spare segment, to a reader, who does not look at it.
+    /// The header of the spare segment: it holds nothing, and is made again.
     Spare,
+    /// The directory: what it says is gathered again from the other files.
+    Directory,
     /// Of a whole file: one that is not needed, or is made again.
     Whole,
 }
@@ -232,9 +234,9 @@ impl Damage<'_> {
                 .meaningless
                 .map(Seen::Unchanged)
                 .ok_or_else(|| "does not see that bytes with a meaning are damaged".to_owned()),
-            Err(Refusal::Open(OpenError::Version { .. } | OpenError::Missing { .. })) => {
-                Ok(Seen::Refused)
-            }
+            Err(Refusal::Open(
+                OpenError::Version { .. } | OpenError::Newer { .. } | OpenError::Missing { .. },
+            )) => Ok(Seen::Refused),
             Err(Refusal::Open(OpenError::Corrupt { place, .. })) if names_a_place(&place) => {
                 Ok(Seen::Refused)
             }
@@ -267,6 +269,8 @@ impl Places {
             ]
         } else if name.ends_with(".idx") {
             vec![(0..end, Some(Meaningless::Index))]
+        } else if name == "directory" {
+            vec![(0..end, Some(Meaningless::Directory))]
         } else if let Some(number) = name.strip_suffix(".log") {
             let is_spare = layout(bytes).len() == specimen::EMPTY_PARTS;
             let is_sealed = specimen.files.0.contains_key(&format!("{number}.idx"));

@@ -116,6 +116,7 @@ fn name(seen: Seen) -> &'static str {
             Meaningless::Index => "unchanged: an index, made again",
             Meaningless::Slot => "unchanged: a slot of the mark",
             Meaningless::BetweenSlots => "unchanged: between the slots of the mark",
+            Meaningless::Directory => "unchanged: the directory, gathered again",
             Meaningless::Spare => "unchanged: header of the spare segment",
             Meaningless::Whole => "unchanged: a file that is not needed, or is made again",
         },

@@ -8,6 +8,7 @@
 
 pub(crate) mod history;
 pub(crate) mod table;
+mod void_spare;
 mod walk;
 
 use std::hash::{BuildHasher, RandomState};
@@ -30,6 +31,7 @@ use crate::storage::{Disk, parent_of, read_exact_at, write_all_at};
 use crate::stream_segment::StreamSegment;
 
 pub(crate) use history::History;
+pub(crate) use void_spare::is_void_spare;
 pub(crate) use walk::{Reach, Walk, Walked, take};
 
 /// Bytes that are written again at once.
@@ -65,6 +67,9 @@ pub(crate) fn recover(
         return Err(contradicted(contradiction));
     }
     let names = Names::of(&walked.index).map_err(contradicted)?;
+    if let Some(number) = walked.void_spare {
+        remove_void(disk, dir, number)?;
+    }
     let spare = clear_ahead(disk, dir, settings, &walked)?;
     let mark = settle(disk, dir, mark, &walked)?;
     remove_retired(disk, dir, mark.last().first_segment, &walked.leftovers)?;
@@ -178,6 +183,16 @@ fn clear_ahead(
         disk.sync_dir(dir).map_err(OpenError::io(dir))?;
     }
     Ok(spare)
+}
+
+/// Removes a spare segment that holds nothing and has no whole header, for good.
+fn remove_void(disk: &dyn Disk, dir: &Path, number: u64) -> Result<(), OpenError> {
+    tracing::warn!(
+        segment = number,
+        "journal: the header of the spare segment is damaged; it holds nothing and is made again"
+    );
+    Segment::remove(disk, dir, number)?;
+    disk.sync_dir(dir).map_err(OpenError::io(dir))
 }
 
 /// Removes the log segments below `first` and stream segments that are left over, which a crash kept

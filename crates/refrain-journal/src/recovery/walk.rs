@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::history::History;
 use super::table::{After, Found, Place, Verdict, decide};
+use super::void_spare::is_void_spare;
 use crate::directory;
 use crate::error::OpenError;
 use crate::format::catalogue::{CATALOGUED_BYTES_MIN, Span};
@@ -34,6 +35,8 @@ pub(crate) struct Walk<'a> {
     reach: Reach,
     /// The last segment that is looked at.
     last: u64,
+    /// The one behind it, if that is a spare without a whole header.
+    void_spare: Option<u64>,
     names: Vec<String>,
 }
 
@@ -75,6 +78,8 @@ pub(crate) struct Walked {
     pub(crate) ahead: Vec<Segment>,
     /// Sealed segments without an index file.
     pub(crate) unindexed: Vec<Arc<SealedSegment>>,
+    /// The last segment of all, if its header is damaged and it holds nothing.
+    pub(crate) void_spare: Option<u64>,
     /// Stream segments that a crash left.
     pub(crate) leftovers: Vec<(u64, u64)>,
     /// Closed when nothing was looked for behind the end, because there is nothing.
@@ -117,9 +122,11 @@ impl<'a> Walk<'a> {
             | FileKind::Temporary
             | FileKind::Other => None,
         });
-        let last = match reach {
-            Reach::Log => numbers.max().unwrap_or(0).max(mark.end.segment),
-            Reach::Mark => mark.end.segment,
+        let newest = numbers.max().unwrap_or(0).max(mark.end.segment);
+        let (last, void_spare) = match reach {
+            Reach::Log if is_void_spare(disk, dir, &mark, newest)? => (newest - 1, Some(newest)),
+            Reach::Log => (newest, None),
+            Reach::Mark => (mark.end.segment, None),
         };
         Ok(Walk {
             disk,
@@ -127,6 +134,7 @@ impl<'a> Walk<'a> {
             mark,
             reach,
             last,
+            void_spare,
             names,
         })
     }
@@ -157,6 +165,7 @@ impl<'a> Walk<'a> {
                     unproven,
                     ahead: ahead().collect::<Result<_, _>>()?,
                     unindexed,
+                    void_spare: self.void_spare,
                     leftovers,
                     state,
                 });
@@ -195,6 +204,7 @@ impl<'a> Walk<'a> {
                         unproven,
                         ahead: ahead().collect::<Result<_, _>>()?,
                         unindexed,
+                        void_spare: self.void_spare,
                         leftovers,
                         state,
                     });
