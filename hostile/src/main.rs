@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hostile::damage::{self, Meaningless, Seen, Tally};
+use hostile::damage::{self, Control, Meaningless, Seen, Tally};
 use hostile::specimen::{self, Specimen};
 use serde_json::json;
 
@@ -62,12 +62,27 @@ fn damage() -> ExitCode {
         files.add(damage::files(specimen));
     }
     let snapshots = damage::snapshot_flips();
+    let each =
+        |control: fn(&Specimen) -> Control| specimens.iter().map(control).collect::<Vec<_>>();
+    let controls = json!([
+        summed(
+            "flipped bits of entries with right checksums",
+            each(damage::resealed_flips)
+        ),
+        summed("all files of an earlier time", each(damage::rolled_back)),
+        summed(
+            "flipped bits of a snapshot with a right checksum",
+            vec![damage::resealed_snapshot_flips()],
+        ),
+    ]);
     let report = json!({
+        "controls": controls,
         "flips": described(&flips),
         "files": described(&files),
         "snapshots": described(&snapshots),
     });
     println!("{report}");
+    // Whoever reads the report judges the controls.
     let all = [flips, files, snapshots];
     if all.iter().all(|tally| tally.violations.is_empty()) {
         ExitCode::SUCCESS
@@ -89,6 +104,12 @@ fn on_threads(specimens: &[Specimen], count: impl Fn(&Specimen, usize) -> Tally 
         }
     });
     total
+}
+
+fn summed(name: &str, controls: Vec<Control>) -> serde_json::Value {
+    let runs: u64 = controls.iter().map(|control| control.runs).sum();
+    let red: u64 = controls.iter().map(|control| control.red).sum();
+    json!({ "name": name, "runs": runs, "red": red })
 }
 
 fn described(tally: &Tally) -> serde_json::Value {

@@ -199,10 +199,20 @@ async fn what_an_opening_clears_up_is_a_notice() {
 async fn a_damaged_spare_is_named_and_the_next_opening_makes_it_again() {
     let disk = history().await;
     let files = inspect(&disk).files;
-    let numbers = files.iter().filter_map(|file| match file.role {
-        FileRole::Log(number) => Some(number),
-        _ => None,
-    });
+    let number = |role| match role {
+        FileRole::Log(number) => number,
+        FileRole::Mark
+        | FileRole::Lock
+        | FileRole::Index(_)
+        | FileRole::Spare(_)
+        | FileRole::Streams(..)
+        | FileRole::Directory
+        | FileRole::Snapshot
+        | FileRole::Unfinished
+        | FileRole::Other
+        | _ => 0,
+    };
+    let numbers = files.iter().map(|file| number(file.role));
     let spare = &path(&format!("{:010}.log", numbers.max().unwrap() + 1));
     // Garbage in its first block, and zeros behind it.
     let mut bytes = vec![0; 8192];
