@@ -44,10 +44,30 @@ pub enum Meaningless {
     BetweenSlots,
     /// The header of the spare segment: it holds nothing, and is made again.
     Spare,
+    /// The header of a sealed segment, or declarations of a stream segment: the directory says it as
+    /// well, and nobody reads them while it is right.
+    InDirectory,
     /// The directory: what it says is gathered again from the other files.
     Directory,
     /// Of a whole file: one that is not needed, or is made again.
     Whole,
+}
+
+impl Meaningless {
+    /// Places that nothing was written to.
+    fn is_zeros(self) -> bool {
+        match self {
+            Meaningless::Padding | Meaningless::BehindTheEnd | Meaningless::BetweenSlots => true,
+            Meaningless::SealedFrame
+            | Meaningless::SealedDeclaration
+            | Meaningless::Index
+            | Meaningless::Slot
+            | Meaningless::Spare
+            | Meaningless::InDirectory
+            | Meaningless::Directory
+            | Meaningless::Whole => false,
+        }
+    }
 }
 
 /// How often each outcome was seen.
@@ -82,16 +102,39 @@ impl Tally {
     }
 }
 
-/// Flips bits of all files of `specimen`, one at a time: in each file the one with the number `from`
-/// and, from there on, every one `stride` further.
+/// Which bits are flipped.
+#[derive(Debug, Clone, Copy)]
+pub struct Bits {
+    /// The number of the first in each file...
+    pub from: usize,
+    /// ... and how far the next one is.
+    pub stride: usize,
+    /// Of zeros that mean nothing, such as padding.
+    pub zeros: Zeros,
+}
+
+/// How many bits are flipped of a byte that is zero and means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zeros {
+    /// Each.
+    EachBit,
+    /// One: another one in the next byte.
+    OneBit,
+}
+
+/// Flips bits of all files of `specimen`, one at a time.
 #[must_use]
-pub fn flips(specimen: &Specimen, from: usize, stride: usize) -> Tally {
+pub fn flips(specimen: &Specimen, bits: Bits) -> Tally {
     let mut tally = Tally::default();
     for name in specimen.files.0.keys() {
         let bytes = specimen.files.bytes(name);
         let places = Places::of(name, bytes, specimen);
-        for number in (from..bytes.len() * 8).step_by(stride) {
+        for number in (bits.from..bytes.len() * 8).step_by(bits.stride) {
             let (byte, bit) = (number / 8, number % 8);
+            let is_nothing = bytes[byte] == 0 && places.at(byte).is_some_and(Meaningless::is_zeros);
+            if is_nothing && bits.zeros == Zeros::OneBit && bit != byte % 8 {
+                continue;
+            }
             let mut files = specimen.files.clone();
             if let Some(changed) = files.bytes_mut(name) {
                 changed[byte] ^= 1 << bit;
@@ -353,16 +396,23 @@ impl Places {
         } else if let Some(number) = name.strip_suffix(".log") {
             let is_spare = layout(bytes).len() == specimen::EMPTY_PARTS;
             let is_sealed = specimen.files.0.contains_key(&format!("{number}.idx"));
+            let is_known = specimen.has_directory() && !is_spare && !specimen.is_tail(name);
             let meaning = |part| match part {
                 Part::Padding => Some(Meaningless::Padding),
                 Part::Rest => Some(Meaningless::BehindTheEnd),
                 Part::Frame => is_sealed.then_some(Meaningless::SealedFrame),
                 Part::Declaration => is_sealed.then_some(Meaningless::SealedDeclaration),
+                Part::Header if is_known => Some(Meaningless::InDirectory),
                 Part::Header => is_spare.then_some(Meaningless::Spare),
                 Part::Entry => None,
             };
             let parts = layout(bytes).into_iter();
             parts.map(|(range, part)| (range, meaning(part))).collect()
+        } else if name.ends_with(".seg") && specimen.has_directory() {
+            let pages = fuzzing::declaration_pages(bytes).into_iter();
+            pages
+                .map(|page| (page, Some(Meaningless::InDirectory)))
+                .collect()
         } else {
             vec![(0..end, None)]
         };

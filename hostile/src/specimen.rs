@@ -37,6 +37,27 @@ pub struct Specimen {
     pub kept: Vec<Kept>,
 }
 
+impl Specimen {
+    /// Whether it was closed in good order.
+    #[must_use]
+    pub fn has_directory(&self) -> bool {
+        self.files.0.contains_key("directory")
+    }
+
+    /// Whether this is the log segment that the log ends in: the last one but for the spare.
+    #[must_use]
+    pub fn is_tail(&self, name: &str) -> bool {
+        let is_log = |name: &&String| name.ends_with(".log");
+        self.files
+            .0
+            .keys()
+            .filter(is_log)
+            .rev()
+            .nth(1)
+            .is_some_and(|tail| tail == name)
+    }
+}
+
 /// The steps of a history.
 struct History {
     name: &'static str,

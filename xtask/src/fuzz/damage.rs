@@ -14,14 +14,30 @@ const KINDS: [(&str, &str); 3] = [
     ("snapshots", "flipped bits of a snapshot"),
 ];
 
+/// How many bits are flipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Thorough {
+    /// Of zeros that mean nothing, one bit of each byte.
+    Commit,
+    /// Each.
+    EachBit,
+}
+
 /// Damages them all.
 ///
 /// # Errors
 /// When the program cannot be run, or prints no report.
-pub(super) fn trials(project: &Project) -> Result<(Vec<Trial>, Vec<Control>), String> {
+pub(super) fn trials(
+    project: &Project,
+    thorough: Thorough,
+) -> Result<(Vec<Trial>, Vec<Control>), String> {
     let output = project
         .cargo()
         .args(["run", "--release", "--package", "hostile", "--", "damage"])
+        .args(match thorough {
+            Thorough::Commit => None,
+            Thorough::EachBit => Some("--each-bit"),
+        })
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| format!("cargo cannot be started: {error}"))?;

@@ -18,6 +18,7 @@ use crate::project::Project;
 use crate::reliability::part::{Control, NotRun, Part};
 use crate::reliability::{self, Share};
 use build::Fuzzer;
+use damage::Thorough;
 use session::Session;
 
 /// Where the committed inputs are: a directory per target.
@@ -27,7 +28,7 @@ const CORPUS: &str = "fuzz/corpus";
 const PLANTED: &str = "planted";
 
 /// Seconds for all targets together, per commit.
-const SECONDS: u64 = 20;
+const SECONDS: u64 = 30;
 
 /// Seconds in which the planted panic must be found; it takes less than one.
 const PLANTED_SECONDS: u64 = 30;
@@ -172,7 +173,12 @@ fn all(project: &Project, targets: &[String], seconds: u64, command: &str) -> Re
         None => Ok(Fuzzer::build(project)?),
     };
     let watch = Stopwatch::start();
-    let (trials, damaged) = damage::trials(project)?;
+    let thorough = if seconds > SECONDS {
+        Thorough::EachBit
+    } else {
+        Thorough::Commit
+    };
+    let (trials, damaged) = damage::trials(project, thorough)?;
     part.trials.extend(trials);
     part.controls.extend(damaged);
     match fuzzer {

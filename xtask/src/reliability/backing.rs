@@ -171,9 +171,11 @@ mod tests {
             "kill -9, writes answered too early, through the runtime",
         ];
         let faults = [part("faults", &[], &names)];
-        let found = |trial| match of(trial, &faults) {
-            Backing::Control(control) => control.name.clone(),
-            other => panic!("{other:?}"),
+        let found = |trial| {
+            let Backing::Control(control) = of(trial, &faults) else {
+                panic!("{trial} has no control");
+            };
+            control.name.clone()
         };
         assert_eq!(found("kill -9"), names[0]);
         assert_eq!(found("kill -9, through the runtime"), names[1]);

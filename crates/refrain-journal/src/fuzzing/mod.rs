@@ -12,7 +12,7 @@ mod resealing;
 pub use format::{
     block, directory, frame, mark, record, segment_header, segment_index, snapshot, stream_segment,
 };
-pub use layout::{Part, layout};
+pub use layout::{Part, declaration_pages, layout};
 pub use opening::{Kept, Refusal, open, read};
 pub use resealing::{
     Draft, log, reseal, reseal_directory, reseal_index, reseal_record, reseal_stream_segment,
