@@ -61,13 +61,14 @@ pub(crate) fn recover(
     settings: &Settings,
 ) -> Result<Recovered, OpenError> {
     let mark = found(disk, dir, settings)?;
-    let walked = Walk::new(disk, dir, mark, Reach::Log)?.run()?;
+    let walk = Walk::new(disk, dir, mark, Reach::Log)?;
+    let walked = walk.run()?;
     let contradicted = |found: Contradiction| OpenError::corrupt(dir, 0, found.to_string());
     if let Some(contradiction) = walked.index.nameless() {
         return Err(contradicted(contradiction));
     }
     let names = Names::of(&walked.index).map_err(contradicted)?;
-    if let Some(number) = walked.void_spare {
+    if let Some(number) = walk.void_spare {
         remove_void(disk, dir, number)?;
     }
     let spare = clear_ahead(disk, dir, settings, &walked)?;

@@ -36,7 +36,7 @@ pub(crate) struct Walk<'a> {
     /// The last segment that is looked at.
     last: u64,
     /// The one behind it, if that is a spare without a whole header.
-    void_spare: Option<u64>,
+    pub(crate) void_spare: Option<u64>,
     names: Vec<String>,
 }
 
@@ -78,8 +78,6 @@ pub(crate) struct Walked {
     pub(crate) ahead: Vec<Segment>,
     /// Sealed segments without an index file.
     pub(crate) unindexed: Vec<Arc<SealedSegment>>,
-    /// The last segment of all, if its header is damaged and it holds nothing.
-    pub(crate) void_spare: Option<u64>,
     /// Stream segments that a crash left.
     pub(crate) leftovers: Vec<(u64, u64)>,
     /// Closed when nothing was looked for behind the end, because there is nothing.
@@ -165,7 +163,6 @@ impl<'a> Walk<'a> {
                     unproven,
                     ahead: ahead().collect::<Result<_, _>>()?,
                     unindexed,
-                    void_spare: self.void_spare,
                     leftovers,
                     state,
                 });
@@ -204,7 +201,6 @@ impl<'a> Walk<'a> {
                         unproven,
                         ahead: ahead().collect::<Result<_, _>>()?,
                         unindexed,
-                        void_spare: self.void_spare,
                         leftovers,
                         state,
                     });
