@@ -421,8 +421,8 @@ impl Index {
     /// Where the durable entry at `position` and those after it are, if that is in the open segment.
     pub(crate) fn locate(&self, id: u32, position: u64) -> Option<Extent> {
         let run = self.streams.get(id as usize)?.open_run?;
-        let (_, first, offsets) = &self.open.runs[run.get() as usize - 1];
-        extent(self.open.header, *first, offsets, position)
+        let run = &self.open.runs[run.get() as usize - 1];
+        extent(self.open.header, run, position)
     }
 
     /// Up to `limit` streams that start with `prefix`, after the name `after`.

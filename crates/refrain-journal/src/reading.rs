@@ -204,6 +204,7 @@ impl Reading {
         };
         Ok(found.map(|(first, offsets)| Extent {
             segment,
+            stream: id,
             first,
             offsets,
         }))
@@ -289,6 +290,11 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
+    #[cfg(test)]
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     pub(crate) fn push(&mut self, entry: &[u8]) {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(entry.len().max(4096));

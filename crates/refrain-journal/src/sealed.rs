@@ -41,8 +41,7 @@ impl SealedSegment {
         match &self.content {
             Content::InMemory { runs, .. } => {
                 let found = runs.binary_search_by_key(&id, |(stream, _, _)| *stream);
-                let (_, first, offsets) = &runs[found.ok()?];
-                extent(self.header, *first, offsets, position)
+                extent(self.header, &runs[found.ok()?], position)
             }
             Content::InIndexFile => None,
         }
@@ -53,6 +52,7 @@ impl SealedSegment {
 #[derive(Debug)]
 pub(crate) struct Extent {
     pub(crate) segment: SegmentHeader,
+    pub(crate) stream: u32,
     /// Position of the entry at the first of the offsets.
     pub(crate) first: u64,
     pub(crate) offsets: Vec<u32>,
@@ -61,14 +61,14 @@ pub(crate) struct Extent {
 /// The part of a run from `position` on, if it is in there.
 pub(crate) fn extent(
     segment: SegmentHeader,
-    first: u64,
-    offsets: &[u32],
+    (stream, first, offsets): &OffsetRun,
     position: u64,
 ) -> Option<Extent> {
-    let skip = usize::try_from(position.checked_sub(first)?).ok()?;
+    let skip = usize::try_from(position.checked_sub(*first)?).ok()?;
     let rest = offsets.get(skip..).filter(|rest| !rest.is_empty())?;
     Some(Extent {
         segment,
+        stream: *stream,
         first: position,
         offsets: rest[..rest.len().min(OFFSETS_MAX)].to_vec(),
     })

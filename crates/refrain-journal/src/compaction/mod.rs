@@ -37,6 +37,9 @@ const RANGE_SEGMENTS_MIN: usize = 4;
 /// ... or so many bytes, so that no file is made for little.
 const RANGE_BYTES_MIN: u64 = 32 * 1024 * 1024;
 
+/// Bytes of log that are rewritten as one file, unless a single segment has more.
+const RANGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// How far compaction has come. See [`FileJournal::compaction`](crate::FileJournal::compaction).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -380,9 +383,9 @@ impl Pass<'_> {
         let is_enough =
             log.len() >= RANGE_SEGMENTS_MIN || sizes.iter().sum::<u64>() >= RANGE_BYTES_MIN;
         let mut count = match self.extent {
-            Extent::All => plan::log_segments(&sizes, gather::GATHERED_BYTES as u64),
+            Extent::All => plan::log_segments(&sizes, RANGE_BYTES_MAX),
             Extent::Background if is_enough && self.of.bytes_per_second > 0 => {
-                plan::log_segments(&sizes, gather::GATHERED_BYTES as u64)
+                plan::log_segments(&sizes, RANGE_BYTES_MAX)
             }
             Extent::Background if self.has_forgotten => self.forgotten(&log)?,
             Extent::Background => 0,
