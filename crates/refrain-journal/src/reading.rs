@@ -161,7 +161,7 @@ impl Reading {
             }
             Part::Log(segment) => {
                 let extent = match &segment.content {
-                    Content::InMemory { .. } => segment.locate(id, self.next),
+                    Content::InMemory(known) => known.runs().locate(segment.header, id, self.next),
                     Content::InIndexFile => self.look_up(side, segment, id)?,
                 };
                 match extent {

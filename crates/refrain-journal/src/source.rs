@@ -313,7 +313,6 @@ mod tests {
     use super::*;
     use crate::format::mark::End;
     use crate::index::Index;
-    use crate::names::Names;
     use crate::scan::Scan;
     use crate::segment::Segment;
     use crate::storage::{Disk, FileSystem, write_all_at};
@@ -338,7 +337,7 @@ mod tests {
         write_all_at(segment.file.as_ref(), &bytes, u64::from(start.offset)).unwrap();
         let disk: Arc<dyn Disk> = Arc::new(FileSystem);
         let index = Index::new(header, start);
-        let side = ReadSide::new(disk, dir.path().to_owned(), index, Names::default());
+        let side = ReadSide::new(disk, dir.path().to_owned(), index);
         let extent = Extent {
             segment: header,
             stream: STREAM,

@@ -415,11 +415,10 @@ impl Pass<'_> {
 
     fn is_forgotten(&self, segment: &SealedSegment) -> Result<bool, CompactionFailure> {
         let side = &self.of.read_side;
-        if let Content::InMemory { runs, .. } = &segment.content {
+        if let Content::InMemory(known) = &segment.content {
+            let runs = known.runs();
             let index = side.index();
-            return Ok(runs.iter().all(|(stream, first, offsets)| {
-                first + offsets.len() as u64 <= index.first(*stream)
-            }));
+            return Ok(runs.iter().all(|run| run.next() <= index.first(run.stream)));
         }
         let disk = self.of.disk.as_ref();
         let path = self
