@@ -20,7 +20,7 @@ use crate::format::segment_header::SegmentHeader;
 use crate::growth::make_room;
 use crate::names::{Names, STREAMS_MAX};
 use crate::open_segment::{Last, OpenSegment};
-use crate::parts::{Part, Parts};
+use crate::parts::{Misfit, Part, Parts};
 use crate::planted;
 use crate::scan::{Item, Scan};
 use crate::sealed::{Content, Extent, InMemory, SealedSegment};
@@ -316,9 +316,14 @@ impl Index {
         &self.parts
     }
 
-    /// Keeps a stream segment for when the mark lets go of the log segments that it stands for.
-    pub(crate) fn prepare(&mut self, segment: Arc<StreamSegment>) {
+    /// Keeps a stream segment for when the mark lets go of the log segments that it stands for. It
+    /// is refused unless it has all of them: the first part of one is not the whole.
+    pub(crate) fn prepare(&mut self, segment: Arc<StreamSegment>) -> Result<(), Misfit> {
+        let numbers = (segment.header.first, segment.header.last);
+        self.parts
+            .check_fit(self.open.start, numbers, segment.span())?;
         self.prepared = Some(segment);
+        Ok(())
     }
 
     /// Puts the stream segment that was prepared in the place of the log segments below `segment`,

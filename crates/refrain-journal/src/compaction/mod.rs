@@ -18,7 +18,7 @@ use crate::error::{CompactError, OpenError};
 use crate::format::catalogue::Span;
 use crate::format::stream_segment::StreamSegmentHeader;
 use crate::log_index::LogIndex;
-use crate::parts::Part;
+use crate::parts::{Misfit, Part};
 use crate::queue::Queue;
 use crate::read_side::ReadSide;
 use crate::readers::{Answer, Promise, answer};
@@ -230,6 +230,12 @@ impl From<OpenError> for CompactionFailure {
             | OpenError::Version { .. }
             | OpenError::Missing { .. } => CompactionFailure::Failed(error.to_string()),
         }
+    }
+}
+
+impl From<Misfit> for CompactionFailure {
+    fn from(misfit: Misfit) -> CompactionFailure {
+        CompactionFailure::Failed(misfit.to_string())
     }
 }
 
@@ -474,7 +480,12 @@ impl Pass<'_> {
         let segment = self.write((first, last), range.bytes(), range.span(), |writer| {
             gather::gather(side, range, writer)
         })?;
-        side.index().prepare(Arc::new(segment));
+        let prepared = side.index().prepare(Arc::new(segment));
+        if let Err(misfit) = prepared {
+            // The log stays what counts; the next opening removes it as well.
+            let _ = StreamSegment::remove(self.of.disk.as_ref(), &self.of.dir, (first, last));
+            return Err(misfit.into());
+        }
         self.of.queue.retire(last + 1);
         self.of.compactor.until_adopted(last + 1)
     }
