@@ -269,7 +269,7 @@ pub(crate) struct Compaction {
     pub(crate) identity: u64,
     pub(crate) epoch: u64,
     pub(crate) segment_bytes: u32,
-    /// Bytes a second that are written in the background; 0: nothing is rewritten unless asked.
+    /// Bytes of entries a second that are rewritten in the background; 0: none unless asked.
     pub(crate) bytes_per_second: u64,
 }
 
@@ -281,9 +281,13 @@ struct Budget<'a> {
 }
 
 impl Pace for Budget<'_> {
-    fn spent(&self, bytes: usize) -> io::Result<()> {
+    fn written(&self, bytes: usize) -> io::Result<()> {
         self.compactor
             .note(|progress| progress.bytes_written += bytes as u64);
+        self.compactor.pause(Duration::ZERO)
+    }
+
+    fn worked(&self, bytes: usize) -> io::Result<()> {
         let span = self.bytes_per_second.map_or(Duration::ZERO, |rate| {
             Duration::from_secs_f64(bytes as f64 / rate as f64)
         });
