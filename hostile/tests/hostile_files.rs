@@ -121,7 +121,7 @@ fn a_number_of_two_to_the_24_streams_makes_no_large_table() {
 #[test]
 fn two_streams_with_one_name_are_refused() {
     let files = log(vec![declared(0, "twin"), declared(1, "twin")]);
-    is_refused(&files, "/journal at offset 0");
+    is_refused(&files, LOG);
 }
 
 #[test]
