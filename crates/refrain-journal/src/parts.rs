@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::format::catalogue::Span;
+use crate::format::mark::End;
 use crate::sealed::SealedSegment;
 use crate::stream_segment::StreamSegment;
 
@@ -34,6 +35,15 @@ impl Part {
             Part::Log(_) => None,
         }
     }
+}
+
+/// A stream segment has other frames than the log segments that it is to stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Misfit {
+    #[error("frame {said} is said to be the first from log segment {number} on, which is {known}")]
+    Frames { number: u64, said: u64, known: u64 },
+    #[error("log segment {number} takes more frames")]
+    Open { number: u64 },
 }
 
 /// All parts. A clone is a picture of them that does not change, and costs nothing.
@@ -90,5 +100,115 @@ impl Parts {
         let log: Vec<Part> = log.cloned().map(Part::Log).collect();
         let streams = streams.into_iter().map(Part::Streams);
         self.0 = Arc::new(streams.chain(log).collect());
+    }
+
+    /// Checks that `span` has all frames of the log segments with `numbers`, first and last, and no
+    /// others. `open` is the place behind all parts.
+    pub(crate) fn check_fit(
+        &self,
+        open: End,
+        (first, last): (u64, u64),
+        span: &Span,
+    ) -> Result<(), Misfit> {
+        if open.segment <= last {
+            return Err(Misfit::Open {
+                number: open.segment,
+            });
+        }
+        let starts = (span.first_frame, span.first_chain);
+        let ends = (span.next_frame, span.next_chain);
+        for (number, said) in [(first, starts), (last + 1, ends)] {
+            let known = self.start_of(number, open);
+            if known != said {
+                let (said, known) = (said.0, known.0);
+                return Err(Misfit::Frames {
+                    number,
+                    said,
+                    known,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The number and the chain of the first frame in the log segments from `number` on.
+    fn start_of(&self, number: u64, open: End) -> (u64, u32) {
+        let mut log = self.0.iter().filter_map(Part::log);
+        let first = log.find(|part| part.header.number >= number);
+        first.map_or((open.frame, open.chain), |part| {
+            (part.span.first_frame, part.span.first_chain)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::segment_header::SegmentHeader;
+    use crate::sealed::Content;
+
+    fn span(first: u64, next: u64) -> Span {
+        Span {
+            first_frame: first,
+            first_chain: first as u32 * 7,
+            next_frame: next,
+            next_chain: next as u32 * 7,
+            epoch: 1,
+            end: 8192,
+        }
+    }
+
+    /// Segment 3 was left and gone on with by another opening, so it has two parts.
+    fn parts() -> Parts {
+        let mut parts = Parts::default();
+        for (number, first, next) in [(2, 5, 9), (3, 9, 10), (3, 10, 14), (4, 14, 15)] {
+            let header = SegmentHeader {
+                identity: 1,
+                number,
+                epoch: 1,
+                segment_bytes: 8192,
+            };
+            parts.push(Part::Log(Arc::new(SealedSegment {
+                header,
+                span: span(first, next),
+                content: Content::InIndexFile,
+            })));
+        }
+        parts
+    }
+
+    fn fit(open: u64, numbers: (u64, u64), span: Span) -> Result<(), Misfit> {
+        let end = End {
+            segment: open,
+            offset: 4096,
+            frame: 15,
+            chain: 15 * 7,
+        };
+        parts().check_fit(end, numbers, &span)
+    }
+
+    #[test]
+    fn what_stands_for_log_segments_has_all_of_their_frames() {
+        assert_eq!(fit(5, (2, 2), span(5, 9)), Ok(()));
+        assert_eq!(fit(5, (2, 3), span(5, 14)), Ok(()));
+        assert_eq!(fit(5, (2, 4), span(5, 15)), Ok(()));
+        let frames = |number, said, known| {
+            Err(Misfit::Frames {
+                number,
+                said,
+                known,
+            })
+        };
+        assert_eq!(fit(5, (2, 3), span(5, 10)), frames(4, 10, 14));
+        assert_eq!(fit(5, (2, 4), span(5, 14)), frames(5, 14, 15));
+        assert_eq!(fit(5, (3, 3), span(10, 14)), frames(3, 10, 9));
+    }
+
+    #[test]
+    fn the_first_part_of_a_segment_that_takes_more_frames_is_not_the_whole() {
+        assert_eq!(fit(4, (2, 4), span(5, 15)), Err(Misfit::Open { number: 4 }));
+        let mut other = span(5, 14);
+        other.next_chain += 1;
+        assert!(fit(5, (2, 3), other).is_err());
     }
 }

@@ -51,8 +51,12 @@ use tokio::time::{Instant, timeout_at};
 
 use self::guard::GuardedResolver;
 pub use self::options::{HttpDestinationError, HttpOptions, KeyForm};
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::retry_after::read as read_retry_after;
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::translation::Payload;
 use self::translation::Replies;
-use self::verdict::Verdict;
+pub(crate) use self::verdict::Verdict;
 use crate::body::{self, BodyError};
 
 /// Bytes of a response's head.
@@ -210,7 +214,7 @@ impl HttpDestination {
             Replies::Read => timeout_at(deadline, body::read(&mut body, limit)).await,
         };
         match bytes {
-            Ok(Ok(bytes)) => match payload.reply(delivery.encoding, &bytes) {
+            Ok(Ok(bytes)) => match payload.reply(delivery.encoding, bytes) {
                 Ok(reply) => Attempted::Replied(reply),
                 Err(reason) => failed(format!("the reply cannot be read: {reason}")),
             },
