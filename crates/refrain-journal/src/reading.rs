@@ -8,13 +8,14 @@ use refrain_core::port::journal::{Chunk, ReadError};
 use refrain_core::{Name, Position};
 
 use crate::cursor::Done;
+use crate::error::OpenError;
 use crate::log_index::LogIndex;
 use crate::parts::Part;
 use crate::read_side::{ReadSide, check_first};
 use crate::recovery::table::Found;
 use crate::scan::{Item, Scan};
 use crate::sealed::{Content, Extent, SealedSegment};
-use crate::segment::Segment;
+use crate::segment::{Segment, log_name};
 use crate::source::{BlockRun, RecordRun, Source};
 use crate::storage::Access;
 use crate::stream_segment::catalogue::Flaw;
@@ -161,7 +162,7 @@ impl Reading {
             }
             Part::Log(segment) => {
                 let extent = match &segment.content {
-                    Content::InMemory { .. } => segment.locate(id, self.next),
+                    Content::InMemory(known) => known.runs().locate(segment.header, id, self.next),
                     Content::InIndexFile => self.look_up(side, segment, id)?,
                 };
                 match extent {
@@ -204,6 +205,7 @@ impl Reading {
         };
         Ok(found.map(|(first, offsets)| Extent {
             segment,
+            stream: id,
             first,
             offsets,
         }))
@@ -221,6 +223,14 @@ impl Reading {
         let (identity, number) = (header.identity, header.number);
         let segment = match Segment::open(disk, &side.dir, identity, number, Access::Read) {
             Ok(segment) => segment,
+            // It is there, so it was not rewritten: nobody uses its name again.
+            Err(OpenError::Corrupt { place, detail })
+                if disk
+                    .open(&side.dir.join(log_name(number)), Access::Read)
+                    .is_ok() =>
+            {
+                return Err(Lost::Unreadable(ReadError::Corrupt { place, detail }));
+            }
             Err(error) => {
                 return Err(Lost::Missing(io::Error::new(
                     io::ErrorKind::NotFound,
@@ -289,6 +299,11 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
+    #[cfg(test)]
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     pub(crate) fn push(&mut self, entry: &[u8]) {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(entry.len().max(4096));
