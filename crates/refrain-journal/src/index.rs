@@ -287,6 +287,7 @@ impl Index {
         if planted::is("position-used-again") {
             stream.next = new.first;
         }
+        stream.next += u64::from(planted::is("position-passed-over"));
         stream.name = Some(new.name);
         self.by_name = None;
         Ok(())
@@ -321,6 +322,7 @@ impl Index {
         let known = streams.filter_map(|id| self.declaration(id));
         known.map(|known| {
             let run = self.streams[known.stream as usize].open_run;
+            let run = run.filter(|_| !planted::is("directory-ahead-of-its-place"));
             let next = run.map_or(known.next, |run| self.open.runs[run.get() as usize - 1].1);
             let first = known.first.min(next);
             Declaration {
