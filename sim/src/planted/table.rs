@@ -458,11 +458,6 @@ pub const BUGS: &[Bug] = &[
         "log segments are let go of before they are rewritten",
     ),
     code(
-        "stream-segment-name-not-synced",
-        Site::Journal,
-        "the name of a stream segment is not synced",
-    ),
-    code(
         "rewritten-not-synced",
         Site::Journal,
         "what compaction writes is not synced",

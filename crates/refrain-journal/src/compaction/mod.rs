@@ -552,9 +552,7 @@ impl Pass<'_> {
                 return Err(CompactionFailure::Failed(reason));
             }
             disk.rename(&temporary, &dir.join(&name))?;
-            if !planted::is("stream-segment-name-not-synced") {
-                disk.sync_dir(dir)?;
-            }
+            disk.sync_dir(dir)?;
             let segment = StreamSegment::open(disk, dir, self.of.identity, (first, last))?;
             check(&segment)?;
             Ok(segment)
