@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use refrain_core::limit::ENTRY_BYTES_MAX;
-use refrain_core::port::destination::Attempted;
+use refrain_core::port::destination::{Attempted, Reply};
 use refrain_core::port::journal::Chunk;
 use refrain_core::{
-    ChannelOptions, Effect, Engine, EngineSettings, Input, MessageId, Moment, Name, Processor,
-    Remember, Replay, Ticket, Timestamp, Writer,
+    ChannelOptions, Effect, Encoding, Engine, EngineSettings, Input, MessageId, Moment, Name,
+    Processor, Remember, Replay, Ticket, Timestamp, Writer,
 };
 
 /// Messages that are handled between two looks at what is durable, as a driver takes them from a
@@ -133,7 +133,7 @@ impl<P: Processor> Drive<P> {
                         channel,
                         number: delivery.number,
                         attempt: delivery.attempt,
-                        ended: Attempted::Replied(self.reply.clone()),
+                        ended: Attempted::Replied(Reply::new(Encoding::Cbor, self.reply.clone())),
                     };
                     self.engine.step(self.moment, input);
                 }

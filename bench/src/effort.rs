@@ -16,7 +16,7 @@ pub(crate) struct Effort {
     pub(crate) runs: usize,
     /// The length of one run, in milliseconds.
     pub(crate) run_ms: u64,
-    /// Messages of the history that is replayed.
+    /// Messages of the history that is replayed, and a quarter of the entries of filled journals.
     pub(crate) history: u64,
     /// The numbers of operations in flight that are measured; all when there is none.
     pub(crate) in_flight: Vec<usize>,

@@ -21,7 +21,7 @@ pub(crate) struct Flags {
     #[arg(long, global = true)]
     quick: bool,
     /// Only the tables with these names: memory, durable, request-reply, replay, journal,
-    /// streams.
+    /// streams, compaction, reading, opening.
     #[arg(long, global = true, value_name = "NAME", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// Where to write; a new directory below the current one unless set. Everything is removed again.
@@ -39,7 +39,8 @@ pub(crate) struct Flags {
     /// Length of a run in milliseconds; 1000, or 100 with `--quick`.
     #[arg(long, global = true, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     run_ms: Option<u64>,
-    /// Messages of the history that is replayed; 1000000, or 50000 with `--quick`.
+    /// Messages of the history that is replayed, and a quarter of the entries of the journals that
+    /// are read and opened; 1000000, or 50000 with `--quick`.
     #[arg(long, global = true, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(2..=10_000_000))]
     history: Option<u64>,
     /// Only these numbers of operations in flight, of 1, 16, 256 and 4096.
@@ -50,7 +51,8 @@ pub(crate) struct Flags {
 /// What else can be measured.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum Command {
-    /// The embedded journal alone: appends of several sizes to 64 streams, and to more streams.
+    /// The embedded journal alone: appends to 64 streams and to more, beside compaction; reading and
+    /// opening.
     Journal,
     /// What opening a journal adds to the memory of a process; the table of streams asks for it.
     #[command(hide = true)]

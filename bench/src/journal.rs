@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{AppendError, Batch, Journal};
 use refrain_core::{Name, Position};
-use refrain_journal::FileJournal;
+use refrain_journal::{CompactionProgress, FileJournal};
 
 use crate::callers::{Caller, run};
 use crate::effort::{Assignment, Failure};
@@ -44,6 +44,11 @@ impl Streams {
             journal,
             streams: (0..count).map(stream).collect(),
         })
+    }
+
+    /// How far compaction has come.
+    pub(crate) fn compaction(&self) -> CompactionProgress {
+        self.journal.compaction()
     }
 
     /// Submits one entry.

@@ -1,7 +1,7 @@
 //! Benchmarks of Refrain, as ratios against references of the same run.
 //!
 //! One file per workload: [`memory`], [`durable`], [`request_reply`], [`replay`],
-//! [`journal`] and [`streams`].
+//! [`journal`], [`streams`], [`compaction`], [`reading`] and [`opening`].
 //! A row and its references take turns ([`turns`]), each for several runs; printed are the median and
 //! the spread. `docs/performance.md` says what bounds the figures and what is not measured.
 
@@ -15,6 +15,8 @@ mod alone;
 mod bare;
 mod callers;
 mod clock;
+mod cold;
+mod compaction;
 mod drive;
 mod durable;
 mod effort;
@@ -24,12 +26,16 @@ mod journal;
 mod ledger;
 mod machine;
 mod memory;
+mod opening;
 mod print;
+mod reading;
 mod reference;
 mod replay;
 mod report;
 mod request_reply;
+mod scan;
 mod stats;
+mod stored;
 mod streams;
 mod turns;
 mod verdict;
@@ -61,7 +67,13 @@ const WORKLOADS: [Workload; 4] = [
 ];
 
 /// What `journal` measures.
-const JOURNAL: [Workload; 2] = [("journal", journal::measure), ("streams", streams::measure)];
+const JOURNAL: [Workload; 5] = [
+    ("journal", journal::measure),
+    ("streams", streams::measure),
+    ("compaction", compaction::measure),
+    ("reading", reading::measure),
+    ("opening", opening::measure),
+];
 
 fn main() -> ExitCode {
     let flags = Flags::parse();

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,10 +17,8 @@ use crate::exchange::Exchanges;
 use crate::ledger::{Dice, Ledger, Plain};
 use crate::memory::{begin, exchanges};
 use crate::report::{Row, Table};
+use crate::scan::{scan_file, sum};
 use crate::turns::{Side, row};
-
-/// Bytes that a scan reads at a time.
-const SCAN_BYTES: usize = 1024 * 1024;
 
 /// A stream as a journal holds it.
 struct History {
@@ -223,41 +220,4 @@ fn write_flat(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
-}
-
-fn scan_file(path: &Path) -> io::Result<u64> {
-    let file = File::open(path)?;
-    let mut buffer = vec![0; SCAN_BYTES];
-    let (mut offset, mut total) = (0, 0_u64);
-    loop {
-        let count = file.read_at(&mut buffer, offset)?;
-        if count == 0 {
-            return Ok(total);
-        }
-        total = total.wrapping_add(sum(&buffer[..count]));
-        offset += count as u64;
-    }
-}
-
-/// Looks at every byte.
-fn sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let words = words.iter().map(|word| u64::from_le_bytes(*word));
-    let rest = rest.iter().map(|byte| u64::from(*byte));
-    words.chain(rest).fold(0, u64::wrapping_add)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sum_depends_on_every_byte() {
-        let bytes = [1_u8; 19];
-        for place in 0..bytes.len() {
-            let mut changed = bytes;
-            changed[place] = 2;
-            assert_ne!(sum(&changed), sum(&bytes), "byte {place}");
-        }
-    }
 }

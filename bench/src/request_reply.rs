@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use refrain::{Attempted, Delivery, Destination, Handle, RedeliveryPolicy, Refrain};
+use refrain::{
+    Attempted, Delivery, Destination, Encoding, Handle, RedeliveryPolicy, Refrain, Reply,
+};
 use refrain_core::ChannelOptions;
 use refrain_core::port::BoxFuture;
 use refrain_journal::FileJournal;
@@ -57,7 +59,8 @@ impl Destination for AtOnce {
     fn deliver(&self, _: Delivery) -> BoxFuture<'_, Attempted> {
         self.replies.count.fetch_add(1, Ordering::Release);
         self.replies.more.notify_one();
-        Box::pin(std::future::ready(Attempted::Replied(self.reply.clone())))
+        let reply = Reply::new(Encoding::Cbor, self.reply.clone());
+        Box::pin(std::future::ready(Attempted::Replied(reply)))
     }
 }
 

@@ -1,18 +1,18 @@
 //! What the number of streams costs: appends to many of them, and the memory of those that are idle.
 
-use std::future::Future;
 use std::path::Path;
-use std::pin::Pin;
 use std::process::Command;
 use std::sync::Arc;
 
-use refrain_core::port::journal::{AppendError, Batch, Journal};
+use refrain_core::port::journal::{Batch, Journal};
 use refrain_core::{Name, Position};
 use refrain_journal::{FileJournal, JournalOptions};
 
 use crate::effort::{Assignment, Failure, Scratch};
 use crate::journal::{Streams, appends};
 use crate::report::{Row, Table};
+use crate::stats::Spread;
+use crate::stored::settle;
 use crate::turns::{Side, row};
 use crate::verdict::{Bound, Verdict};
 
@@ -24,9 +24,6 @@ const MANY: [usize; 2] = [1_000, 100_000];
 const IN_FLIGHT: usize = 256;
 
 const PAYLOAD_BYTES: usize = 256;
-
-/// Appends that wait at once while streams are made.
-const MADE_AT_ONCE: usize = 4096;
 
 /// Segments of the journals whose memory is measured: small, so that the streams soon are idle.
 const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
@@ -48,11 +45,16 @@ pub(crate) fn measure(assignment: &Assignment) -> Result<Table, Failure> {
     }
     let bytes = idle_bytes(assignment)?;
     let what = "bytes of memory per idle stream besides its name";
-    verdicts.push(Verdict::new(what, Bound::AtMost(100.0), bytes));
+    verdicts.push(Verdict::new(what, Bound::AtMost(100.0), bytes.median));
+    let mut notes = NOTES.map(str::to_owned).to_vec();
+    notes.push(format!(
+        "An idle stream takes {:.0} B besides its name ({:.0} .. {:.0}).",
+        bytes.median, bytes.min, bytes.max
+    ));
     Ok(Table {
         name: "streams",
         title: "The number of streams",
-        notes: NOTES.map(str::to_owned).to_vec(),
+        notes,
         rows,
         verdicts,
     })
@@ -87,29 +89,33 @@ fn side(assignment: &Assignment, count: usize) -> Result<(Scratch, Side<'_>), Fa
 }
 
 /// Memory of an idle stream, in bytes, without its name.
-fn idle_bytes(assignment: &Assignment) -> Result<f64, Failure> {
+fn idle_bytes(assignment: &Assignment) -> Result<Spread, Failure> {
     let count = MANY[MANY.len() - 1];
-    let few = opened_bytes(assignment, FEW)?;
-    let many = opened_bytes(assignment, count)?;
-    Ok((many - few) / (count - FEW) as f64 - NAME_BYTES)
+    let (few, many) = (idle(assignment, FEW)?, idle(assignment, count)?);
+    let mut runs = Vec::new();
+    for _ in 0..assignment.effort.runs {
+        let added = opened_bytes(many.path())? - opened_bytes(few.path())?;
+        runs.push(added / (count - FEW) as f64 - IDLE_NAME.len() as f64);
+    }
+    Ok(Spread::of(&runs))
 }
 
-/// What a name of this length takes: two counters, the text, and the allocator's rounding.
-const NAME_BYTES: f64 = 48.0;
-
-const _: () = assert!(16 + IDLE_NAME.len() <= 40, "it takes 48 bytes");
-
-/// The form of such a name.
+/// The form of an idle stream's name.
 const IDLE_NAME: &str = "idle-stream-000000";
 
-/// Makes a journal of so many idle streams, and measures what opening it adds to a process.
-fn opened_bytes(assignment: &Assignment, count: usize) -> Result<f64, Failure> {
+/// Makes a journal of so many idle streams.
+fn idle(assignment: &Assignment, count: usize) -> Result<Scratch, Failure> {
     let scratch = assignment.scratch()?;
-    let dir = scratch.path().join("journal");
-    assignment.runtime.block_on(make_idle(&dir, count))?;
+    let made = make_idle(scratch.path(), count);
+    assignment.runtime.block_on(made)?;
+    Ok(scratch)
+}
+
+/// What opening the journal in `dir` adds to the memory of a process of its own.
+fn opened_bytes(dir: &Path) -> Result<f64, Failure> {
     let output = Command::new(std::env::current_exe()?)
         .arg("memory-of")
-        .arg(&dir)
+        .arg(dir)
         .output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
@@ -139,21 +145,6 @@ fn entry(bytes: usize) -> Batch {
     let mut batch = Batch::default();
     batch.push(&vec![0x5a; bytes]);
     batch
-}
-
-type Appending = Pin<Box<dyn Future<Output = Result<Position, AppendError>> + Send>>;
-
-/// Waits for all of `appends`, some thousands at a time.
-async fn settle(mut appends: impl Iterator<Item = Appending>) -> Result<(), AppendError> {
-    loop {
-        let some: Vec<Appending> = appends.by_ref().take(MADE_AT_ONCE).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
-        for append in some {
-            append.await?;
-        }
-    }
 }
 
 /// Prints what opening the journal in `dir` adds to the memory of this process.

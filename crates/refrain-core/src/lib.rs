@@ -9,7 +9,7 @@
 //! performs the effects that this allows.
 //!
 //! ```
-//! use refrain_core::port::destination::Attempted;
+//! use refrain_core::port::destination::{Attempted, Reply};
 //! use refrain_core::{
 //!     Channels, Effect, Engine, EngineSettings, Input, MessageId, Moment, Name, Outbox, Outcome,
 //!     Processor, Remember, Replay, RequestReply, Settlement, Timestamp, Writer,
@@ -90,9 +90,7 @@
 //! assert_eq!(result.as_deref().ok(), Some("order 17 is stored"));
 //!
 //! // The validator replies; the outcome, its event and the settlement are one entry.
-//! let mut reply = Vec::new();
-//! delivery.encoding.encode(&true, &mut reply)?;
-//! let ended = Attempted::Replied(reply.into());
+//! let ended = Attempted::Replied(Reply::encode(delivery.encoding, &true)?);
 //! let (channel, number, attempt) = (*channel, delivery.number, delivery.attempt);
 //! engine.step(moment, Input::Attempted { channel, number, attempt, ended });
 //! assert_eq!(engine.state().accepted, 1);

@@ -111,7 +111,7 @@ pub enum Recording {
 }
 
 /// A payload as it is stored.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encoded<'a> {
     /// How it is encoded.
     pub encoding: Encoding,

@@ -7,7 +7,6 @@
 //! files there are.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
@@ -18,17 +17,21 @@ use crate::format::catalogue::{Row, Span};
 use crate::format::mark::End;
 use crate::format::record::Declaration;
 use crate::format::segment_header::SegmentHeader;
-use crate::names::STREAMS_MAX;
+use crate::growth::make_room;
+use crate::names::{Names, STREAMS_MAX};
+use crate::open_segment::{Last, OpenSegment};
 use crate::parts::{Misfit, Part, Parts};
 use crate::planted;
 use crate::scan::{Item, Scan};
-use crate::sealed::{Content, Extent, OffsetRun, SealedSegment, extent};
+use crate::sealed::{Content, Extent, InMemory, SealedSegment};
 use crate::stream_segment::StreamSegment;
 
 /// All that readers need to know.
 #[derive(Debug)]
 pub(crate) struct Index {
+    /// By number. Their names, and others of which nothing is durable yet, are in `names`.
     streams: Vec<Stream>,
+    names: Arc<Names>,
     parts: Parts,
     /// A stream segment that is whole, and takes the place of log segments when the mark lets go of
     /// them.
@@ -42,49 +45,22 @@ pub(crate) struct Index {
 }
 
 /// What is known of one stream. Kept small: there may be millions, most of them idle.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Stream {
-    /// Missing while only a suffix of the log was read and the declaration is still to come.
-    name: Option<Name>,
     first: u64,
     next: u64,
-    /// Its run in the open segment, counted from 1.
-    open_run: Option<NonZeroU32>,
+    /// Its last record in the open segment.
+    last: Option<Last>,
 }
+
+const _: () = assert!(size_of::<Stream>() == 24);
 
 impl Stream {
     const VACANT: Stream = Stream {
-        name: None,
         first: 1,
         next: 1,
-        open_run: None,
+        last: None,
     };
-
-    fn is_unseen(&self) -> bool {
-        self.name.is_none() && self.next == 1
-    }
-}
-
-/// The segment that is being written.
-#[derive(Debug)]
-struct OpenSegment {
-    header: SegmentHeader,
-    /// The place behind what is sealed.
-    start: End,
-    declarations: Vec<Declaration>,
-    /// Stream, first position, offsets; in the order in which the streams first wrote here.
-    runs: Vec<OffsetRun>,
-}
-
-impl OpenSegment {
-    fn new(header: SegmentHeader, start: End) -> OpenSegment {
-        OpenSegment {
-            header,
-            start,
-            declarations: Vec::new(),
-            runs: Vec::new(),
-        }
-    }
 }
 
 /// The log contradicts itself, although every checksum is right.
@@ -107,6 +83,7 @@ impl Index {
     pub(crate) fn new(header: SegmentHeader, start: End) -> Index {
         Index {
             streams: Vec::new(),
+            names: Arc::default(),
             parts: Parts::default(),
             prepared: None,
             open: OpenSegment::new(header, start),
@@ -140,71 +117,64 @@ impl Index {
     }
 
     fn add_entry(&mut self, id: u32, position: u64, offset: u32) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, id, self.streams_max)?;
-        if stream.is_unseen() {
+        let is_unseen = self.is_unseen(id)?;
+        let stream = &mut self.streams[id as usize];
+        if is_unseen {
             stream.first = position;
         } else if stream.next != position {
             let detail = format!("entry {position} follows entry {}", stream.next - 1);
             return Err(Contradiction::new(id, detail));
         }
         stream.next = position + 1;
-        let run = *stream.open_run.get_or_insert_with(|| {
-            self.open.runs.push((id, position, Vec::new()));
-            let count = u32::try_from(self.open.runs.len()).ok();
-            count.and_then(NonZeroU32::new).expect("one was just added")
-        });
-        self.open.runs[run.get() as usize - 1].2.push(offset);
+        stream.last = Some(self.open.add((id, stream.last), position, offset));
         Ok(())
     }
 
     fn declare(&mut self, new: &Declaration) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, new.stream, self.streams_max)?;
-        if stream.name.as_ref().is_some_and(|name| *name != new.name) {
-            return Err(Contradiction::new(new.stream, "it has two names"));
-        }
-        if !stream.is_unseen() && stream.next != new.next {
-            let detail = format!("declared at {}, is at {}", new.next, stream.next);
+        let is_unseen = self.is_unseen(new.stream)?;
+        let next = self.streams[new.stream as usize].next;
+        if !is_unseen && next != new.next {
+            let detail = format!("declared at {}, is at {next}", new.next);
             return Err(Contradiction::new(new.stream, detail));
         }
-        if stream.name.is_none() {
-            stream.name = Some(new.name.clone());
+        self.names.learn(new.stream, &new.name)?;
+        if is_unseen {
             self.by_name = None;
         }
+        let stream = &mut self.streams[new.stream as usize];
         stream.first = stream.first.max(new.first);
         stream.next = new.next;
         Ok(())
     }
 
-    fn stream_mut(
-        streams: &mut Vec<Stream>,
-        id: u32,
-        streams_max: u32,
-    ) -> Result<&mut Stream, Contradiction> {
-        if id >= streams_max {
+    /// Makes sure that there is a row for stream `id`. Says whether nothing is known of it: it may be
+    /// declared only later when a suffix of the log is read.
+    fn is_unseen(&mut self, id: u32) -> Result<bool, Contradiction> {
+        if id >= self.streams_max {
             return Err(Contradiction::new(id, "there cannot be so many streams"));
         }
-        let index = id as usize;
-        if index >= streams.len() {
-            streams.resize(index + 1, Stream::VACANT);
+        let count = id as usize + 1;
+        if count > self.streams.len() {
+            make_room(&mut self.streams, count);
+            self.streams.resize(count, Stream::VACANT);
+            self.by_name = None;
         }
-        Ok(&mut streams[index])
+        Ok(self.streams[id as usize].next == 1 && !self.names.has_name(id))
     }
 
     /// Ends the open segment, which covers `span`, and goes on in `next`.
     pub(crate) fn seal(&mut self, span: Span, next: SegmentHeader) -> Arc<SealedSegment> {
         let start = Scan::start_of(next.number, span.next_frame, span.next_chain);
-        let mut open = std::mem::replace(&mut self.open, OpenSegment::new(next, start));
-        for (stream, _, _) in &open.runs {
-            self.streams[*stream as usize].open_run = None;
+        let open = std::mem::replace(&mut self.open, OpenSegment::new(next, start));
+        for stream in open.streams() {
+            self.streams[stream as usize].last = None;
         }
-        open.runs.sort_unstable_by_key(|(stream, _, _)| *stream);
+        let header = open.header;
+        let (declarations, records) = open.into_parts();
         let sealed = Arc::new(SealedSegment {
-            header: open.header,
+            header,
             span,
-            content: Content::InMemory {
-                declarations: open.declarations,
-                runs: open.runs,
-            },
+            content: Content::InMemory(InMemory::new(declarations, records)),
         });
         if span.first_frame < span.next_frame {
             self.parts.push(Part::Log(Arc::clone(&sealed)));
@@ -236,8 +206,9 @@ impl Index {
     /// Adds what the index file of a log segment says: first the rows, then the declarations, then
     /// [`Index::add_sealed`].
     pub(crate) fn add_row(&mut self, row: &Row) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, row.stream, self.streams_max)?;
-        if stream.is_unseen() {
+        let is_unseen = self.is_unseen(row.stream)?;
+        let stream = &mut self.streams[row.stream as usize];
+        if is_unseen {
             stream.first = row.first;
         } else if stream.next != row.first {
             return Err(Contradiction::new(row.stream, "its segments do not join"));
@@ -248,10 +219,10 @@ impl Index {
 
     /// As [`Index::add_row`]: a declaration of an index file, which entries may follow.
     pub(crate) fn add_declaration(&mut self, new: &Declaration) -> Result<(), Contradiction> {
-        let next = Index::stream_mut(&mut self.streams, new.stream, self.streams_max)?.next;
-        let next = next.max(new.next);
+        self.is_unseen(new.stream)?;
         let stream = &mut self.streams[new.stream as usize];
-        stream.next = next;
+        stream.next = stream.next.max(new.next);
+        let next = stream.next;
         self.declare(&Declaration {
             next,
             ..new.clone()
@@ -261,13 +232,14 @@ impl Index {
     /// As [`Index::add_declaration`], of a stream segment, whose declarations come before its rows:
     /// what lies below the first kept position may be missing.
     pub(crate) fn add_kept(&mut self, new: &Declaration) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, new.stream, self.streams_max)?;
-        let next = if stream.is_unseen() {
-            new.first
+        let is_unseen = self.is_unseen(new.stream)?;
+        let stream = &mut self.streams[new.stream as usize];
+        if !is_unseen {
+            stream.next = stream.next.max(new.first);
         } else {
-            stream.next.max(new.first)
-        };
-        stream.next = next;
+            stream.next = new.first;
+        }
+        let next = stream.next;
         self.declare(&Declaration {
             next,
             ..new.clone()
@@ -281,16 +253,15 @@ impl Index {
     }
 
     /// Adds a stream as the directory knows it.
-    pub(crate) fn add_stream(&mut self, new: Declaration) -> Result<(), Contradiction> {
-        let stream = Index::stream_mut(&mut self.streams, new.stream, self.streams_max)?;
+    pub(crate) fn add_stream(&mut self, new: &Declaration) -> Result<(), Contradiction> {
+        self.is_unseen(new.stream)?;
+        let stream = &mut self.streams[new.stream as usize];
         (stream.first, stream.next) = (new.first, new.next);
         if planted::is("position-used-again") {
             stream.next = new.first;
         }
         stream.next += u64::from(planted::is("position-passed-over"));
-        stream.name = Some(new.name);
-        self.by_name = None;
-        Ok(())
+        self.names.learn(new.stream, &new.name)
     }
 
     /// Adds a part of the history, whose streams are known.
@@ -321,9 +292,9 @@ impl Index {
     ) -> impl Iterator<Item = Declaration> + '_ {
         let known = streams.filter_map(|id| self.declaration(id));
         known.map(|known| {
-            let run = self.streams[known.stream as usize].open_run;
-            let run = run.filter(|_| !planted::is("directory-ahead-of-its-place"));
-            let next = run.map_or(known.next, |run| self.open.runs[run.get() as usize - 1].1);
+            let last = self.streams[known.stream as usize].last;
+            let last = last.filter(|_| !planted::is("directory-ahead-of-its-place"));
+            let next = last.map_or(known.next, |last| self.open.first(last));
             let first = known.first.min(next);
             Declaration {
                 first,
@@ -392,7 +363,7 @@ impl Index {
         let stream = self.streams.get(id as usize)?;
         Some(Declaration {
             stream: id,
-            name: stream.name.clone()?,
+            name: self.names.name(id)?,
             first: stream.first,
             next: stream.next,
         })
@@ -400,18 +371,24 @@ impl Index {
 
     /// A stream that has entries or a number, but no name: a contradiction once all is read.
     pub(crate) fn nameless(&self) -> Option<Contradiction> {
-        let index = self
-            .streams
-            .iter()
-            .position(|stream| stream.name.is_none())?;
-        let id = u32::try_from(index).expect("numbers of streams fit 32 bits");
+        let id = self.names.first_vacant(self.stream_count())?;
         Some(Contradiction::new(id, "it was never declared"))
     }
 
-    /// Every stream's name and number.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (Name, u32)> {
-        let numbered = (0u32..).zip(&self.streams);
-        numbered.filter_map(|(id, stream)| Some((stream.name.clone()?, id)))
+    /// The names of the streams, which those who append know as well.
+    pub(crate) fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    /// Goes over to `names`, which others look streams up in already.
+    pub(crate) fn share_names(&mut self, names: Arc<Names>) -> Result<(), Contradiction> {
+        for stream in 0..self.stream_count() {
+            if let Some(name) = self.names.name(stream) {
+                names.learn(stream, &name)?;
+            }
+        }
+        self.names = names;
+        Ok(())
     }
 
     /// The position after the last durable entry of each stream, by number.
@@ -427,27 +404,26 @@ impl Index {
 
     /// Where the durable entry at `position` and those after it are, if that is in the open segment.
     pub(crate) fn locate(&self, id: u32, position: u64) -> Option<Extent> {
-        let run = self.streams.get(id as usize)?.open_run?;
-        let (_, first, offsets) = &self.open.runs[run.get() as usize - 1];
-        extent(self.open.header, *first, offsets, position)
+        let stream = self.streams.get(id as usize)?;
+        self.open.locate(stream.last?, stream.next, position)
     }
 
     /// Up to `limit` streams that start with `prefix`, after the name `after`.
     pub(crate) fn list(&mut self, prefix: &str, after: Option<&Name>, limit: usize) -> Vec<Name> {
-        let streams = &self.streams;
-        let name_of = |id: &u32| streams[*id as usize].name.as_ref();
+        let (names, count) = (&self.names, self.streams.len());
         let by_name = self.by_name.get_or_insert_with(|| {
-            let ids = 0..u32::try_from(streams.len()).expect("numbers of streams fit 32 bits");
-            let mut named: Vec<u32> = ids.filter(|id| name_of(id).is_some()).collect();
-            named.sort_unstable_by(|a, b| name_of(a).cmp(&name_of(b)));
+            let ids = 0..u32::try_from(count).expect("numbers of streams fit 32 bits");
+            let mut named: Vec<u32> = ids.filter(|id| names.has_name(*id)).collect();
+            names.sort(&mut named);
             named
         });
-        let start = by_name.partition_point(|id| {
-            name_of(id).is_some_and(|name| name.as_str() < prefix || Some(name) <= after)
+        let after = after.map(|after| after.as_str().as_bytes());
+        let start = names.partition_point(by_name, |name| {
+            name < prefix.as_bytes() || Some(name) <= after
         });
-        let names = by_name[start..].iter().filter_map(name_of);
-        let wanted = names.take_while(|name| name.as_str().starts_with(prefix));
-        wanted.take(limit).cloned().collect()
+        let listed = by_name[start..].iter().filter_map(|id| names.name(*id));
+        let wanted = listed.take_while(|name| name.as_str().starts_with(prefix));
+        wanted.take(limit).collect()
     }
 
     /// Wakes `waker` when `stream` gets an entry.
@@ -463,11 +439,8 @@ impl Index {
         if self.followers.is_empty() || planted::is("follower-not-woken") {
             return Vec::new();
         }
-        let name = self
-            .streams
-            .get(stream as usize)
-            .and_then(|one| one.name.as_ref());
-        name.and_then(|name| self.followers.remove(name))
+        let name = self.names.name(stream);
+        name.and_then(|name| self.followers.remove(&name))
             .unwrap_or_default()
     }
 

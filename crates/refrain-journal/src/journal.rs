@@ -119,12 +119,7 @@ impl FileJournal {
         let mark = *recovered.mark.last();
         let keeper = keeper(&mark, recovered.state, recovered.spare, recovered.unindexed);
         let dir = dir.to_path_buf();
-        let read_side = ReadSide::new(
-            Arc::clone(&disk),
-            dir.clone(),
-            recovered.index,
-            recovered.names,
-        );
+        let read_side = ReadSide::new(Arc::clone(&disk), dir.clone(), recovered.index);
         let read_side = Arc::new(read_side);
         let queue = Arc::new(Queue::new(settings, Arc::clone(&read_side.names), nexts));
         let log = Log::new(

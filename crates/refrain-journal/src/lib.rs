@@ -18,6 +18,7 @@ mod format;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod growth;
 mod index;
 pub mod inspect;
 mod journal;
@@ -27,6 +28,7 @@ mod log_index;
 mod mark;
 mod memory;
 mod names;
+mod open_segment;
 mod options;
 mod parts;
 mod pending;

@@ -12,7 +12,7 @@ use crate::format::segment_index::{
     INDEX_HEADER_BYTES, check_header, decode_offsets, encode_header,
 };
 use crate::format::written;
-use crate::sealed::{Content, OffsetRun, SealedSegment};
+use crate::sealed::{Content, OffsetRun, OffsetRuns, SealedSegment};
 use crate::segment::index_name;
 use crate::storage::{Access, Disk, DiskFile, read_exact_at};
 use crate::stream_segment::catalogue::{Catalogue, CatalogueWriter, Flaw};
@@ -94,15 +94,20 @@ impl LogIndex {
     }
 
     /// All that the index says, in memory.
-    fn load(&self) -> Result<(Vec<Declaration>, Vec<OffsetRun>), Flaw> {
+    fn load(&self) -> Result<(Vec<Declaration>, OffsetRuns), Flaw> {
         let file = self.file.as_ref();
-        let (mut declarations, mut runs) = (Vec::new(), Vec::new());
+        let (mut declarations, mut runs) = (Vec::new(), OffsetRuns::default());
         for page in self.catalogue.declaration_pages(file) {
             declarations.append(&mut page?);
         }
         for page in self.catalogue.row_pages(file) {
             for row in page? {
-                runs.push((row.stream, row.first, self.offsets(&row)?));
+                let offsets = self.offsets(&row)?;
+                runs.push(OffsetRun {
+                    stream: row.stream,
+                    first: row.first,
+                    offsets: &offsets,
+                });
             }
         }
         Ok((declarations, runs))
@@ -116,7 +121,7 @@ pub(crate) fn write(
     dir: &Path,
     sealed: &SealedSegment,
 ) -> io::Result<Option<Span>> {
-    let Content::InMemory { declarations, runs } = &sealed.content else {
+    let Content::InMemory(known) = &sealed.content else {
         return Ok(None);
     };
     if sealed.span.first_frame == sealed.span.next_frame {
@@ -130,14 +135,15 @@ pub(crate) fn write(
             (end.next_frame, end.next_chain) == (start.first_frame, start.first_chain)
         });
     let Some(before) = before else {
-        write_file(disk, dir, &sealed.header, sealed.span, (declarations, runs))?;
+        let content = (known.declarations.as_slice(), known.runs());
+        write_file(disk, dir, &sealed.header, sealed.span, content)?;
         return Ok(Some(sealed.span));
     };
     let (earlier, older) = before
         .load()
         .map_err(|flaw| io::Error::other(format!("{flaw:?}")))?;
-    let declarations = join_declarations(earlier, declarations);
-    let runs = join_runs(older, runs);
+    let declarations = [earlier, known.declarations.clone()].concat();
+    let runs = older.join(known.runs());
     let span = Span {
         first_frame: before.span().first_frame,
         first_chain: before.span().first_chain,
@@ -147,28 +153,12 @@ pub(crate) fn write(
     Ok(Some(span))
 }
 
-fn join_declarations(mut earlier: Vec<Declaration>, later: &[Declaration]) -> Vec<Declaration> {
-    earlier.extend_from_slice(later);
-    earlier
-}
-
-fn join_runs(older: Vec<OffsetRun>, newer: &[OffsetRun]) -> Vec<OffsetRun> {
-    let mut joined: Vec<OffsetRun> = older;
-    for (stream, first, offsets) in newer {
-        match joined.binary_search_by_key(stream, |(stream, _, _)| *stream) {
-            Ok(found) => joined[found].2.extend_from_slice(offsets),
-            Err(place) => joined.insert(place, (*stream, *first, offsets.clone())),
-        }
-    }
-    joined
-}
-
 fn write_file(
     disk: &dyn Disk,
     dir: &Path,
     segment: &SegmentHeader,
     span: Span,
-    (declarations, runs): (&[Declaration], &[OffsetRun]),
+    (declarations, runs): (&[Declaration], &OffsetRuns),
 ) -> io::Result<()> {
     let name = index_name(segment.number);
     let temporary = dir.join(format!("{name}.new"));
@@ -177,15 +167,15 @@ fn write_file(
     let mut out = Output::new(file, &AtOnce);
     let mut catalogue = CatalogueWriter::new(salt);
     out.add(|buffer| buffer.extend_from_slice(&encode_header(segment)))?;
-    for (stream, first, offsets) in runs {
+    for run in runs.iter() {
         let at = out.at();
         let row = out.add(|buffer| {
             let start = buffer.len();
-            buffer.extend(offsets.iter().flat_map(|offset| offset.to_le_bytes()));
+            buffer.extend(run.offsets.iter().flat_map(|offset| offset.to_le_bytes()));
             Row {
-                stream: *stream,
-                count: written(offsets.len()),
-                first: *first,
+                stream: run.stream,
+                count: written(run.offsets.len()),
+                first: run.first,
                 at,
                 bytes: written(buffer.len() - start),
                 checksum: crc32c::crc32c_append(salt, &buffer[start..]),

@@ -99,7 +99,8 @@ impl JournalOptions {
         self
     }
 
-    /// Bytes that compaction writes in a second at most, in the background; 32 MiB unless set. With 0
+    /// Bytes of entries that compaction rewrites in a second at most, in the background, counted before
+    /// it compresses them; 32 MiB unless set. With 0
     /// it only gives back log segments of which nothing is needed any more, until
     /// [`FileJournal::compact`](crate::FileJournal::compact) asks for more.
     pub fn compaction_bytes_per_second(mut self, bytes: u64) -> JournalOptions {

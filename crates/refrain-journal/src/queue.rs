@@ -294,7 +294,7 @@ impl Queue {
             return Err(rejected(name, at, RejectReason::Full));
         };
         waiting.next.push(1);
-        self.names.add(name.clone(), stream);
+        self.names.add(name, stream);
         Ok(stream)
     }
 

@@ -33,12 +33,11 @@ pub(crate) struct ReadSide {
 }
 
 impl ReadSide {
-    /// `names` are those of `index`.
-    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf, index: Index, names: Names) -> ReadSide {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf, index: Index) -> ReadSide {
         ReadSide {
             disk,
             dir,
-            names: Arc::new(names),
+            names: Arc::clone(index.names()),
             readers: Arc::default(),
             buffers: Buffers::default(),
             index: Mutex::new(index),

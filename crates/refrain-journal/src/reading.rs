@@ -161,7 +161,7 @@ impl Reading {
             }
             Part::Log(segment) => {
                 let extent = match &segment.content {
-                    Content::InMemory { .. } => segment.locate(id, self.next),
+                    Content::InMemory(known) => known.runs().locate(segment.header, id, self.next),
                     Content::InIndexFile => self.look_up(side, segment, id)?,
                 };
                 match extent {
@@ -204,6 +204,7 @@ impl Reading {
         };
         Ok(found.map(|(first, offsets)| Extent {
             segment,
+            stream: id,
             first,
             offsets,
         }))
@@ -289,6 +290,11 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
+    #[cfg(test)]
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     pub(crate) fn push(&mut self, entry: &[u8]) {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(entry.len().max(4096));

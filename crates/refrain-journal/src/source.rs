@@ -54,6 +54,7 @@ impl Source {
 #[derive(Debug)]
 pub(crate) struct RecordRun {
     file: LogFile,
+    stream: u32,
     /// Position of the entry at the first of `offsets`.
     first: u64,
     offsets: Vec<u32>,
@@ -92,6 +93,7 @@ impl RecordRun {
         };
         Ok(RecordRun {
             file,
+            stream: extent.stream,
             first: extent.first,
             offsets: extent.offsets,
         })
@@ -124,7 +126,7 @@ impl RecordRun {
                 let Some(length) = whole_record(bytes) else {
                     break;
                 };
-                out.push(self.file.entry(&bytes[..length], *offset, next)?);
+                out.push(self.entry(&bytes[..length], *offset, next)?);
                 next += 1;
             }
             if next > before {
@@ -132,6 +134,16 @@ impl RecordRun {
             }
             room = self.file.record_bytes(&buffer[..filled], start)?;
         }
+    }
+
+    /// The entry at position `next` in the record `bytes`, which starts at `offset`.
+    fn entry<'a>(&self, bytes: &'a [u8], offset: u32, next: u64) -> Result<&'a [u8], ReadError> {
+        let (header, entry) = self.file.record(bytes, offset)?;
+        let found = (header.kind, header.stream, header.position);
+        if found != (Kind::Entry, self.stream, next) {
+            return Err(self.file.corrupt(offset, "another record is expected here"));
+        }
+        Ok(entry)
     }
 }
 
@@ -145,15 +157,14 @@ impl LogFile {
         read.map_err(|error| ReadError::Unavailable(format!("{}: {error}", self.path.display())))
     }
 
-    /// The entry in the record `bytes`, which starts at `offset`.
-    fn entry<'a>(&self, bytes: &'a [u8], offset: u32, next: u64) -> Result<&'a [u8], ReadError> {
-        let Some((header, entry)) = record::decode(self.salt, bytes) else {
-            return Err(self.corrupt(offset, "the record's checksum does not fit"));
-        };
-        if header.kind != Kind::Entry || header.position != next {
-            return Err(self.corrupt(offset, "another record is expected here"));
-        }
-        Ok(entry)
+    /// The whole record `bytes`, which starts at `offset`: its header and what follows it.
+    fn record<'a>(
+        &self,
+        bytes: &'a [u8],
+        offset: u32,
+    ) -> Result<(RecordHeader, &'a [u8]), ReadError> {
+        record::decode(self.salt, bytes)
+            .ok_or_else(|| self.corrupt(offset, "the record's checksum does not fit"))
     }
 
     /// Bytes of the record at `offset`, which does not fit what was read.
@@ -294,5 +305,77 @@ impl BlockRun {
     fn damaged(&self, detail: &'static str) -> ReadError {
         let at = self.page.rows[self.page.at].at;
         Flaw::reading(&self.segment.path)(Flaw::damaged(at, detail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::mark::End;
+    use crate::index::Index;
+    use crate::scan::Scan;
+    use crate::segment::Segment;
+    use crate::storage::{Disk, FileSystem, write_all_at};
+
+    const STREAM: u32 = 4;
+    const POSITION: u64 = 7;
+
+    /// A segment whose first record is `record`, as whoever reads entries of [`STREAM`] from
+    /// [`POSITION`] on sees it.
+    fn read(record: impl FnOnce(u32, &mut Vec<u8>)) -> Result<Vec<u8>, ReadError> {
+        let dir = tempfile::tempdir().unwrap();
+        let header = SegmentHeader {
+            identity: 1,
+            number: 1,
+            epoch: 1,
+            segment_bytes: 64 * 1024,
+        };
+        let (segment, _) = Segment::create(&FileSystem, dir.path(), header).unwrap();
+        let mut bytes = Vec::new();
+        record(segment.salt, &mut bytes);
+        let start: End = Scan::start_of(1, 1, 0);
+        write_all_at(segment.file.as_ref(), &bytes, u64::from(start.offset)).unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(FileSystem);
+        let index = Index::new(header, start);
+        let side = ReadSide::new(disk, dir.path().to_owned(), index);
+        let extent = Extent {
+            segment: header,
+            stream: STREAM,
+            first: POSITION,
+            offsets: vec![start.offset],
+        };
+        let run = RecordRun::open(&side, extent, None).unwrap();
+        let mut out = Entries::default();
+        let next = run.read(POSITION, POSITION + 1, &mut Vec::new(), &mut out)?;
+        assert_eq!(next, POSITION + 1);
+        Ok(out.into_bytes())
+    }
+
+    #[test]
+    fn an_entry_is_read_only_where_a_record_has_its_stream_its_position_and_its_kind() {
+        let entry = |stream, position| {
+            read(move |salt, out| {
+                record::encode_entry(salt, stream, position, b"paid", out);
+            })
+        };
+        assert_eq!(entry(STREAM, POSITION).unwrap(), b"paid");
+        let declared = read(|salt, out| {
+            let declaration = record::Declaration {
+                stream: STREAM,
+                name: refrain_core::Name::new("orders").unwrap(),
+                first: 1,
+                next: POSITION,
+            };
+            declaration.encode(salt, out);
+        });
+        for other in [
+            entry(STREAM + 1, POSITION),
+            entry(STREAM, POSITION + 1),
+            declared,
+        ] {
+            let damaged = matches!(&other, Err(ReadError::Corrupt { detail, .. })
+                if detail == "another record is expected here");
+            assert!(damaged, "{other:?}");
+        }
     }
 }

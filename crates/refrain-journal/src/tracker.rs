@@ -16,7 +16,6 @@ use crate::format::mark::{End, Mark};
 use crate::index::Contradiction;
 use crate::log_index::LogIndex;
 use crate::mark::MarkFile;
-use crate::names::Names;
 use crate::planted;
 use crate::read_side::ReadSide;
 use crate::recovery::table::Found;
@@ -58,9 +57,8 @@ impl Tracker {
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: PathBuf) -> Result<Tracker, OpenError> {
         let (mark, walked) = walk(disk.as_ref(), &dir)?;
         let scan = Scan::new(walked.tail, walked.end, walked.epoch);
-        let names = Names::of(&walked.index).map_err(contradicted(&dir))?;
         Ok(Tracker {
-            side: Arc::new(ReadSide::new(disk, dir, walked.index, names)),
+            side: Arc::new(ReadSide::new(disk, dir, walked.index)),
             progress: Mutex::new(Progress {
                 scan,
                 start: walked.start,
@@ -130,12 +128,13 @@ impl Tracker {
     /// Reads the log from its oldest segment: the one that was read last is gone.
     fn start_again(&self, progress: &mut Progress) -> Result<(), OpenError> {
         let side = &self.side;
-        let (mark, walked) = walk(side.disk.as_ref(), &side.dir)?;
+        let (mark, mut walked) = walk(side.disk.as_ref(), &side.dir)?;
+        let shared = walked.index.share_names(Arc::clone(&side.names));
+        shared.map_err(contradicted(&side.dir))?;
         progress.scan = Scan::new(walked.tail, walked.end, walked.epoch);
         progress.start = walked.start;
         progress.first_segment = mark.first_segment;
         let mut before = std::mem::replace(&mut *side.index(), walked.index);
-        self.learn_names(0)?;
         for waker in before.take_all_followers() {
             waker.wake();
         }
@@ -153,9 +152,7 @@ impl Tracker {
             let (found, frame) = scan.look(barrier).map_err(OpenError::io(&path))?;
             match (found, frame) {
                 (Found::Frame, Some(frame)) => {
-                    let known = side.index().nexts().len();
                     take(scan, &mut side.index(), &frame)?;
-                    self.learn_names(known)?;
                 }
                 _ if is_last => {
                     let at = u64::from(scan.at.offset);
@@ -192,15 +189,6 @@ impl Tracker {
         progress.start = Scan::start_of(number, end.frame, end.chain);
         progress.scan = Scan::new(next, progress.start, progress.scan.epoch);
         Ok(())
-    }
-
-    /// Makes the streams that the index knows beyond the first `known` be found by name.
-    fn learn_names(&self, known: usize) -> Result<(), OpenError> {
-        let index = self.side.index();
-        let names = index.names();
-        let new = names.filter(|(_, stream)| *stream as usize >= known);
-        let learnt = self.side.names.learn(new);
-        learnt.map_err(contradicted(&self.side.dir))
     }
 
     pub(crate) fn start_watching(&self) {

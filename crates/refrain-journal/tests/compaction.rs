@@ -102,6 +102,46 @@ fn path(file: &str) -> PathBuf {
     Path::new(DIR).join(file)
 }
 
+/// A segment of 32 MiB: more of one stream than compaction holds in memory at once, and two more.
+#[tokio::test]
+async fn what_exceeds_the_memory_of_compaction_is_gathered_in_passes_and_reads_the_same() {
+    const ENTRY_BYTES: usize = 64 * 1024;
+    let dir = tempfile::tempdir().unwrap();
+    let options = options().segment_bytes(32 * 1024 * 1024);
+    let journal = FileJournal::open_with(dir.path(), options).unwrap();
+    let large = |stream: usize, at: u64| {
+        let word = (at << 8 | stream as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        format!("{word:016x}").repeat(ENTRY_BYTES / 16)
+    };
+    let heads = [300, 100, 100];
+    for at in 1..=300 {
+        for (stream, head) in heads.into_iter().enumerate() {
+            if at <= head {
+                let entry = large(stream, at);
+                let appended =
+                    journal.append(&name(STREAMS[stream]), position(at), batch(&[&entry]));
+                appended.await.unwrap();
+            }
+        }
+    }
+    let filler = journal.append(
+        &name("filler"),
+        position(1),
+        batch(&[&"x".repeat(5 * 1024 * 1024)]),
+    );
+    filler.await.unwrap();
+    journal.compact().await.unwrap();
+    assert_eq!(journal.compaction().stream_segments, 1);
+    for (stream, head) in heads.into_iter().enumerate() {
+        let found = contents(&journal, &name(STREAMS[stream])).await;
+        assert_eq!(found.len() as u64, head);
+        let is_same = (1..)
+            .zip(&found)
+            .all(|(at, entry)| *entry == large(stream, at).as_bytes());
+        assert!(is_same, "stream {stream}");
+    }
+}
+
 #[tokio::test]
 async fn compacted_history_reads_the_same_from_every_position_and_after_reopening() {
     let disk = FaultDisk::default();

@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bytes::Bytes;
 use refrain_core::port::BoxFuture;
-use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
+use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure, Reply};
 use tokio::sync::{oneshot, watch};
 
 /// What a [`ScriptedDestination`] does with one call.
@@ -19,9 +18,16 @@ pub enum Act {
 }
 
 impl Act {
-    /// It replies at once with these bytes, encoded as the processor encodes.
-    pub fn reply(bytes: impl Into<Bytes>) -> Act {
-        Act::End(Attempted::Replied(bytes.into()))
+    /// It replies at once.
+    #[must_use]
+    pub fn reply(reply: Reply) -> Act {
+        Act::End(Attempted::Replied(reply))
+    }
+
+    /// It takes the delivery at once, and has nothing to say.
+    #[must_use]
+    pub fn confirm() -> Act {
+        Act::reply(Reply::nothing())
     }
 
     /// It fails at once, with these words.
@@ -40,7 +46,7 @@ impl Act {
 /// ```
 /// use std::time::Duration;
 ///
-/// use refrain_core::port::destination::{Attempted, Delivery, Destination};
+/// use refrain_core::port::destination::{Attempted, Delivery, Destination, Reply};
 /// use refrain_core::{Encoding, Epoch, Key, Timestamp};
 /// use refrain_testkit::{Act, ScriptedDestination};
 ///
@@ -64,7 +70,7 @@ impl Act {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// // Fails once, then says nothing, and takes whatever comes after that.
-/// let validator = ScriptedDestination::scripted([Act::fail("busy"), Act::Silence], Act::reply("{}"));
+/// let validator = ScriptedDestination::scripted([Act::fail("busy"), Act::Silence], Act::confirm());
 ///
 /// // What a channel does:
 /// let failed = validator.deliver(delivery(1)).await;
@@ -73,8 +79,8 @@ impl Act {
 ///
 /// // What the test sees and does:
 /// assert_eq!(validator.call(2).await.attempt, 2);
-/// validator.end(2, Attempted::Replied("late".into()));
-/// assert_eq!(unanswered.await, Attempted::Replied("late".into()));
+/// validator.end(2, Attempted::Replied(Reply::nothing()));
+/// assert_eq!(unanswered.await, Attempted::Replied(Reply::nothing()));
 /// # }
 /// ```
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use refrain_core::port::destination::{Attempted, Delivery, Destination};
+use refrain_core::port::destination::{Attempted, Delivery, Destination, Reply};
 use refrain_core::{Encoding, Epoch, Key, Name, Timestamp};
 use refrain_testkit::{Act, ScriptedDestination};
 
@@ -25,15 +25,22 @@ fn delivery(number: u64) -> Delivery {
     }
 }
 
+fn reply(text: &'static str) -> Reply {
+    Reply::new(Encoding::Json, text)
+}
+
 fn replied(text: &'static str) -> Attempted {
-    Attempted::Replied(text.into())
+    Attempted::Replied(reply(text))
 }
 
 #[tokio::test]
 async fn script_is_played_call_by_call_and_then_the_act_afterwards() {
     let validator = ScriptedDestination::scripted(
-        [Act::reply("first"), Act::End(Attempted::NotResponding)],
-        Act::reply("afterwards"),
+        [
+            Act::reply(reply("first")),
+            Act::End(Attempted::NotResponding),
+        ],
+        Act::reply(reply("afterwards")),
     );
     assert_eq!(validator.deliver(delivery(1)).await, replied("first"));
     assert_eq!(
@@ -52,8 +59,9 @@ async fn script_is_played_call_by_call_and_then_the_act_afterwards() {
 
 #[tokio::test]
 async fn changed_script_takes_the_place_of_the_rest() {
-    let validator = ScriptedDestination::scripted([Act::reply("old")], Act::reply("old"));
-    validator.change_script([Act::reply("new")], Act::fail("gone"));
+    let validator =
+        ScriptedDestination::scripted([Act::reply(reply("old"))], Act::reply(reply("old")));
+    validator.change_script([Act::reply(reply("new"))], Act::fail("gone"));
     assert_eq!(validator.deliver(delivery(1)).await, replied("new"));
     assert!(matches!(
         validator.deliver(delivery(2)).await,
@@ -80,7 +88,7 @@ async fn silent_calls_end_when_the_test_says_so_in_any_order() {
 
 #[tokio::test]
 async fn test_waits_for_a_call_that_is_still_to_come() {
-    let validator = ScriptedDestination::always(Act::reply("{}"));
+    let validator = ScriptedDestination::always(Act::reply(reply("{}")));
     let calling = async {
         for number in 1..=3 {
             tokio::task::yield_now().await;

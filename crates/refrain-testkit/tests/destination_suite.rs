@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use refrain_core::Key;
 use refrain_core::port::BoxFuture;
-use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
+use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure, Reply};
 use refrain_testkit::conformance::destination::{Arrived, CHECKS, Instance, Service, run_all};
 use tokio::task::yield_now;
 
@@ -97,14 +97,15 @@ impl InProcess {
     fn reply(&self, delivery: Delivery) -> Attempted {
         let latest = self.lock().arrived.last().map(|last| last.request.clone());
         let request = delivery.request;
-        Attempted::Replied(match self.flaw {
+        let bytes = match self.flaw {
             Flaw::ClipsReplies => request.slice(..request.len().min(4096)),
             Flaw::GivesTheLatestReply => latest.unwrap_or(request),
             Flaw::Nothing
             | Flaw::DrawsAKeyPerAttempt
             | Flaw::TellsFailureAsSilence
             | Flaw::StaysLockedWhenDropped => request,
-        })
+        };
+        Attempted::Replied(Reply::new(delivery.encoding, bytes))
     }
 }
 

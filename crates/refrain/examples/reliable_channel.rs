@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use refrain::{
     Attempted, Channels, Delay, Delivery, MemoryJournal, Never, OneWay, Outbox, Processor,
-    RedeliveryPolicy, Refrain, ServiceDestination, Signal,
+    RedeliveryPolicy, Refrain, Reply, ServiceDestination, Signal,
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ fn carrier(closed_for: u32) -> ServiceDestination {
             }
             // A real carrier looks the key up, and takes the parcel once.
             println!("  parcel {number} to {to}, attempt {attempt}: taken");
-            Ok(Attempted::Replied("".into()))
+            Ok(Attempted::Replied(Reply::nothing()))
         }
     }))
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use refrain::{
     Attempted, ChannelOptions, Channels, Delay, Delivery, FileJournal, Outbox, Outcome, Processor,
-    RedeliveryPolicy, Refrain, RequestReply, ServiceDestination, Settlement,
+    RedeliveryPolicy, Refrain, Reply, RequestReply, ServiceDestination, Settlement,
 };
 use serde::{Deserialize, Serialize};
 
@@ -123,9 +123,8 @@ fn validator(asked: Arc<AtomicU32>) -> ServiceDestination {
                 true => Verdict::Invalid,
                 false => Verdict::Valid,
             };
-            let mut reply = Vec::new();
-            delivery.encoding.encode(&verdict, &mut reply)?;
-            Ok(Attempted::Replied(reply.into()))
+            let reply = Reply::encode(delivery.encoding, &verdict)?;
+            Ok(Attempted::Replied(reply))
         }
     }))
 }

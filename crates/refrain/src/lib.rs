@@ -10,7 +10,7 @@
 //! ```
 //! use refrain::{
 //!     Attempted, Channels, Delivery, FileJournal, Outbox, Outcome, Processor, RedeliveryPolicy,
-//!     Refrain, RequestReply, ServiceDestination, Settlement,
+//!     Refrain, Reply, RequestReply, ServiceDestination, Settlement,
 //! };
 //! use serde::{Deserialize, Serialize};
 //!
@@ -82,9 +82,8 @@
 //! // Any service is a destination; `refrain-http` has one for HTTP.
 //! let validator = ServiceDestination::new(tower::service_fn(|delivery: Delivery| async move {
 //!     let asked: Validate = delivery.encoding.decode(&delivery.request)?;
-//!     let mut reply = Vec::new();
-//!     delivery.encoding.encode(&asked.card.starts_with('4'), &mut reply)?;
-//!     Ok::<_, tower::BoxError>(Attempted::Replied(reply.into()))
+//!     let verdict = Reply::encode(delivery.encoding, &asked.card.starts_with('4'))?;
+//!     Ok::<_, tower::BoxError>(Attempted::Replied(verdict))
 //! }));
 //! let refrain = Refrain::builder()
 //!     .journal(FileJournal::open(directory)?)
@@ -156,7 +155,7 @@ pub use never::Never;
 pub use progress::RecoveryStatus;
 pub use recover::RecoverError;
 pub use refrain_core::port;
-pub use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
+pub use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure, Reply};
 pub use refrain_core::port::hold::{Hold, HoldError, Need};
 pub use refrain_core::port::journal::Journal;
 pub use refrain_core::port::snapshots::Snapshots;

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use refrain_core::port::BoxFuture;
-use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
+use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure, Reply};
 use refrain_core::{AskError, DeliveredId, MessageId, Name, Processor};
 
 use crate::driver::{Target, Told};
@@ -82,7 +81,7 @@ fn confirmation<Q: Processor>(told: Told<Q>) -> Attempted {
     match told {
         Ok(_)
         | Err(AskError::Rejected(_) | AskError::Panicked(_) | AskError::AnswerGone { .. }) => {
-            Attempted::Replied(Bytes::new())
+            Attempted::Replied(Reply::nothing())
         }
         Err(AskError::Invalid(error)) => failed(error),
         Err(_) => Attempted::NotResponding,
@@ -91,13 +90,10 @@ fn confirmation<Q: Processor>(told: Told<Q>) -> Attempted {
 
 fn reply<Q: Processor>(told: Told<Q>, encoding: refrain_core::Encoding) -> Attempted {
     match told {
-        Ok(answer) => {
-            let mut bytes = Vec::new();
-            match encoding.encode(&answer, &mut bytes) {
-                Ok(()) => Attempted::Replied(Bytes::from(bytes)),
-                Err(error) => failed(error.to_string()),
-            }
-        }
+        Ok(answer) => match Reply::encode(encoding, &answer) {
+            Ok(reply) => Attempted::Replied(reply),
+            Err(error) => failed(error.to_string()),
+        },
         Err(AskError::Rejected(rejection)) => {
             let text = serde_json::to_string(&rejection).unwrap_or_default();
             failed(format!("rejected: {text}"))

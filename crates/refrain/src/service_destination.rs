@@ -14,7 +14,9 @@ use tower::{BoxError, Service};
 /// within the attempt's time. Leave retries to the channel: there they are counted and survive a crash.
 ///
 /// ```
-/// use refrain::{Attempted, Delivery, RedeliveryPolicy, Refrain, Relay, ServiceDestination};
+/// use refrain::{
+///     Attempted, Delivery, RedeliveryPolicy, Refrain, Relay, Reply, ServiceDestination,
+/// };
 /// use refrain::MemoryJournal;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -24,7 +26,7 @@ use tower::{BoxError, Service};
 ///     if label.is_empty() {
 ///         return Err("there is nothing to print".into());
 ///     }
-///     Ok::<_, tower::BoxError>(Attempted::Replied("".into()))
+///     Ok::<_, tower::BoxError>(Attempted::Replied(Reply::nothing()))
 /// });
 /// let refrain = Refrain::builder()
 ///     .journal(MemoryJournal::new())

@@ -268,9 +268,9 @@ fn memory_stays_within_the_bounds_of_the_ingress_and_what_is_not_taken_is_told()
     assert!(unbounded > 60 * MIB, "{unbounded} bytes");
 }
 
-/// Writes so many entries of 4 KiB.
+/// Writes so many entries of 4 KiB, and leaves the compaction of them to others.
 async fn write(directory: &std::path::Path, entries: usize) {
-    let refrain = recover(directory).await;
+    let refrain = recover(directory, 0).await;
     let counter = refrain.processor::<Counter>("counter");
     for _ in 0..entries / 500 {
         let texts = vec!["x".repeat(4096); 500];
@@ -281,10 +281,10 @@ async fn write(directory: &std::path::Path, entries: usize) {
 }
 
 /// The memory of handled messages is part of the state and would grow with their number: here it is
-/// short. Compaction has memory of its own, bounded as well, and takes no part in a recovery: here it
-/// rests, so that what is measured is the recovery.
-async fn recover(directory: &std::path::Path) -> Refrain {
-    let options = JournalOptions::default().compaction_bytes_per_second(0);
+/// short.
+async fn recover(directory: &std::path::Path, compaction_bytes_per_second: u64) -> Refrain {
+    let options =
+        JournalOptions::default().compaction_bytes_per_second(compaction_bytes_per_second);
     Refrain::builder()
         .journal(FileJournal::open_with(directory, options).unwrap())
         .processor("counter", Counter::default())
@@ -295,6 +295,15 @@ async fn recover(directory: &std::path::Path) -> Refrain {
         .start()
         .await
         .unwrap()
+}
+
+/// What a recovery of what is in `directory` takes, and the entries that it read.
+fn recovery(directory: &std::path::Path, compaction_bytes_per_second: u64) -> (u64, usize) {
+    measure(async {
+        let refrain = recover(directory, compaction_bytes_per_second).await;
+        let counter = refrain.processor::<Counter>("counter");
+        counter.query(|counter| counter.count).await.unwrap()
+    })
 }
 
 /// Reads the whole stream into memory, as a recovery that is pushed would.
@@ -317,11 +326,7 @@ fn recovery_takes_as_much_memory_for_a_long_history_as_for_a_short_one() {
     for entries in [2500, 20_000] {
         let directory = tempfile::tempdir().unwrap();
         measure(write(directory.path(), entries));
-        let (count, peak) = measure(async {
-            let refrain = recover(directory.path()).await;
-            let counter = refrain.processor::<Counter>("counter");
-            counter.query(|counter| counter.count).await.unwrap()
-        });
+        let (count, peak) = recovery(directory.path(), 0);
         assert_eq!(count, entries as u64);
         assert!(peak < 12 * MIB, "{peak} bytes for {entries} entries");
         peaks.push(peak);
@@ -330,6 +335,10 @@ fn recovery_takes_as_much_memory_for_a_long_history_as_for_a_short_one() {
             let (read, all) = measure(read_all(directory.path()));
             assert!(read >= entries);
             assert!(all > 75 * MIB, "{all} bytes");
+            // Compaction, which begins when the journal is opened, adds no more than it may hold.
+            let (count, beside) = recovery(directory.path(), u64::MAX);
+            assert_eq!(count, entries as u64);
+            assert!(beside < 36 * MIB, "{beside} bytes with compaction");
         }
     }
     let [short, long] = peaks[..] else {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use refrain::port::BoxFuture;
 use refrain::{
     Attempted, Delivery, Destination, Failure, Handle, Key, MemoryJournal, RedeliveryPolicy,
-    Refrain,
+    Refrain, Reply,
 };
 
 use super::*;
@@ -41,9 +41,7 @@ impl Destination for Scripted {
 }
 
 fn replied(verdict: &CardVerdict) -> Attempted {
-    let mut bytes = Vec::new();
-    Orders::ENCODING.encode(verdict, &mut bytes).unwrap();
-    Attempted::Replied(bytes.into())
+    Attempted::Replied(Reply::encode(Orders::ENCODING, verdict).unwrap())
 }
 
 fn failed() -> Attempted {

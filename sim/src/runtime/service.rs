@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use refrain::port::BoxFuture;
-use refrain::{Attempted, Delivery, Destination, Encoding, Failure};
+use refrain::{Attempted, Delivery, Destination, Encoding, Failure, Reply};
 
 use super::book::Book;
 use super::clerk::Paper;
@@ -85,9 +85,8 @@ impl Destination for Outside {
 }
 
 fn reply(paper: &Paper) -> Attempted {
-    let mut bytes = Vec::new();
-    match Encoding::Cbor.encode(&paper.number, &mut bytes) {
-        Ok(()) => Attempted::Replied(bytes.into()),
+    match Reply::encode(Encoding::Cbor, &paper.number) {
+        Ok(reply) => Attempted::Replied(reply),
         Err(error) => failed(&error.to_string()),
     }
 }

@@ -100,6 +100,9 @@ fn step_value(step: &Step<'_>, channels: &Channels) -> Value {
         RecordedMessage::Bytes(bytes) => {
             put("message", message_value(step, bytes));
         }
+        RecordedMessage::Reply(reply) => {
+            put("message", payload_value(reply.encoding, reply.bytes));
+        }
         RecordedMessage::Digest(digest) => {
             put("message", json!({ "$sha256": bytes_value(digest)["$hex"] }));
         }

@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 use refrain::port::journal::{Batch, Journal};
 use refrain::{
     Attempted, Channels, Delivery, FileJournal, JournalOptions, Name, Never, OpenError, Outbox,
-    Outcome, Position, Processor, RedeliveryPolicy, Refrain, RequestReply, ServiceDestination,
-    Settlement,
+    Outcome, Position, Processor, RedeliveryPolicy, Refrain, Reply, RequestReply,
+    ServiceDestination, Settlement,
 };
 use refrain_journal::inspect::{FindingKind, Inspector};
 use serde::{Deserialize, Serialize};
@@ -88,11 +88,8 @@ impl Place {
 pub(crate) async fn take_orders(dir: &Path, cards: &[&str]) {
     let validator = ServiceDestination::new(tower::service_fn(|delivery: Delivery| async move {
         let card: String = delivery.encoding.decode(&delivery.request)?;
-        let mut reply = Vec::new();
-        delivery
-            .encoding
-            .encode(&card.starts_with('4'), &mut reply)?;
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Attempted::Replied(reply.into()))
+        let reply = Reply::encode(delivery.encoding, &card.starts_with('4'))?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Attempted::Replied(reply))
     }));
     let refrain = Refrain::builder()
         .journal(open(dir))

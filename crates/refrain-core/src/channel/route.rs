@@ -161,9 +161,9 @@ where
         let failure_count = came.failure_count;
         let outcome = match came.attempted {
             Attempted::Replied(reply) => Outcome::Reply(
-                came.request
+                reply
                     .encoding
-                    .decode(reply)
+                    .decode(&reply.bytes)
                     .map_err(Unreadable::Reply)?,
             ),
             Attempted::Failed(failure) => Outcome::DestinationFailure {

@@ -294,7 +294,7 @@ impl Lane {
 
 fn reply_bytes(ended: &Attempted) -> usize {
     match ended {
-        Attempted::Replied(reply) => reply.len(),
+        Attempted::Replied(reply) => reply.bytes.len(),
         Attempted::Failed(_) | Attempted::NotResponding => 0,
     }
 }

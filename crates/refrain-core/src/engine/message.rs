@@ -5,12 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sha2::{Digest, Sha256};
 
 use super::commit::{CommitError, Draft};
+use super::outcome::message_of;
 use super::release::Release;
 use super::{Engine, Moment, Ticket, panic_text};
 use crate::cause::{Cause, DeliveryId, MessageId, OutcomeCause};
 use crate::entry::{RecordedMessage, StepVerdict};
 use crate::ledger::Seen;
 use crate::limit::{PANICS_MAX, SOURCES_MAX};
+use crate::port::destination::Attempted;
 use crate::processor::{Processor, Recording};
 use crate::refusal::AskError;
 
@@ -37,7 +39,7 @@ pub(super) enum SpoiledBy {
         delivery: DeliveryId,
         attempt: u32,
         what: OutcomeCause,
-        bytes: Vec<u8>,
+        ended: Attempted,
     },
     Timer {
         delivery: DeliveryId,
@@ -243,18 +245,19 @@ impl<P: Processor> Engine<P> {
                 delivery,
                 attempt,
                 what,
-                bytes,
+                ended,
             } => {
                 let cause = Cause::Outcome {
                     delivery,
                     attempt,
                     what,
                 };
-                self.park_if_open(moment, delivery, cause, &bytes, &spoiled.text);
+                self.park_if_open(moment, delivery, cause, message_of(&ended), &spoiled.text);
             }
             SpoiledBy::Timer { delivery } => {
                 let cause = Cause::Timer(delivery);
-                self.park_if_open(moment, delivery, cause, &[], &spoiled.text);
+                let message = RecordedMessage::Nothing;
+                self.park_if_open(moment, delivery, cause, message, &spoiled.text);
             }
         }
     }
@@ -264,13 +267,13 @@ impl<P: Processor> Engine<P> {
         moment: Moment,
         delivery: DeliveryId,
         cause: Cause<'_>,
-        bytes: &[u8],
+        message: RecordedMessage<'_>,
         text: &str,
     ) {
         let recorded = &self.ledger.channels[usize::from(delivery.channel)];
         if recorded.is_open(delivery.number) {
             self.lanes[usize::from(delivery.channel)].remove(delivery.number);
-            self.park_outcome(moment, cause, bytes, text);
+            self.park_outcome(moment, cause, message, text);
         }
     }
 }

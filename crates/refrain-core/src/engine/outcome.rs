@@ -193,7 +193,7 @@ impl<P: Processor> Engine<P> {
             });
             handled = self.handle(moment, delivery, open, &ended);
         }
-        let (what, bytes, retry_after) = recorded_as(&ended, &open.progress);
+        let (what, message, retry_after) = recorded_as(&ended, &open.progress);
         let cause = Cause::Outcome {
             delivery,
             attempt,
@@ -201,7 +201,7 @@ impl<P: Processor> Engine<P> {
         };
         let settlement = match handled {
             Handled::Settled(settlement) => settlement,
-            Handled::Impossible(text) => return self.park_outcome(moment, cause, bytes, &text),
+            Handled::Impossible(text) => return self.park_outcome(moment, cause, message, &text),
             Handled::ReplyUnreadable(_) => unreachable!("a failure holds no reply"),
         };
         let draft = Draft {
@@ -212,7 +212,7 @@ impl<P: Processor> Engine<P> {
                 .filter(|_| !planted::is("settlement-not-recorded")),
             message: if P::RECORDING == Recording::Message || matches!(what, OutcomeCause::Reply(_))
             {
-                RecordedMessage::Bytes(bytes)
+                message
             } else {
                 RecordedMessage::Nothing
             },
@@ -224,13 +224,13 @@ impl<P: Processor> Engine<P> {
                 self.after_settlement(moment, delivery.channel, delivery.number, open.order_key);
             }
             Ok(_) => self.after_failure(moment, delivery, retry_after),
-            Err(CommitError::Invalid(text)) => self.park_outcome(moment, cause, bytes, &text),
+            Err(CommitError::Invalid(text)) => self.park_outcome(moment, cause, message, &text),
             Err(CommitError::Spoiled(text)) => {
                 let by = SpoiledBy::Outcome {
                     delivery,
                     attempt,
                     what,
-                    bytes: bytes.to_vec(),
+                    ended,
                 };
                 self.spoil(by, text);
             }
@@ -282,7 +282,7 @@ impl<P: Processor> Engine<P> {
         &mut self,
         moment: Moment,
         cause: Cause<'_>,
-        bytes: &[u8],
+        message: RecordedMessage<'_>,
         reason: &str,
     ) {
         let delivery = match cause {
@@ -298,7 +298,7 @@ impl<P: Processor> Engine<P> {
             cause,
             fingerprint: 0,
             settled: None,
-            message: RecordedMessage::Bytes(bytes),
+            message,
             lineage: None,
         };
         if self.commit::<P::Answer>(moment, &draft, None).is_err() {
@@ -331,7 +331,7 @@ impl<P: Processor> Engine<P> {
         let cause = Cause::Timer(delivery);
         let unused = Attempted::NotResponding;
         if let Handled::Impossible(text) = self.handle(moment, delivery, &open, &unused) {
-            return self.park_outcome(moment, cause, &[], &text);
+            return self.park_outcome(moment, cause, RecordedMessage::Nothing, &text);
         }
         let draft = Draft {
             verdict: StepVerdict::Handled,
@@ -343,7 +343,9 @@ impl<P: Processor> Engine<P> {
         };
         match self.commit::<P::Answer>(moment, &draft, None) {
             Ok(_) => self.after_settlement(moment, channel, number, None),
-            Err(CommitError::Invalid(text)) => self.park_outcome(moment, cause, &[], &text),
+            Err(CommitError::Invalid(text)) => {
+                self.park_outcome(moment, cause, RecordedMessage::Nothing, &text);
+            }
             Err(CommitError::Spoiled(text)) => self.spoil(SpoiledBy::Timer { delivery }, text),
         }
     }
@@ -354,15 +356,29 @@ impl<P: Processor> Engine<P> {
 fn recorded_as<'a>(
     ended: &'a Attempted,
     before: &Progress,
-) -> (OutcomeCause, &'a [u8], Option<Duration>) {
+) -> (OutcomeCause, RecordedMessage<'a>, Option<Duration>) {
     let failures = before.failure_count + 1;
+    let what = match ended {
+        Attempted::Replied(_) => OutcomeCause::Reply(before.reply_count + 1),
+        Attempted::Failed(_) => OutcomeCause::Failure(failures),
+        Attempted::NotResponding => OutcomeCause::NotResponding(failures),
+    };
+    let retry_after = match ended {
+        Attempted::Failed(failure) => failure.retry_after,
+        Attempted::Replied(_) | Attempted::NotResponding => None,
+    };
+    (what, message_of(ended), retry_after)
+}
+
+/// As what an outcome is recorded.
+pub(super) fn message_of(ended: &Attempted) -> RecordedMessage<'_> {
     match ended {
-        Attempted::Replied(reply) => (OutcomeCause::Reply(before.reply_count + 1), reply, None),
-        Attempted::Failed(failure) => {
-            let what = OutcomeCause::Failure(failures);
-            (what, failure.error.as_bytes(), failure.retry_after)
-        }
-        Attempted::NotResponding => (OutcomeCause::NotResponding(failures), &[], None),
+        Attempted::Replied(reply) => RecordedMessage::Reply(Encoded {
+            encoding: reply.encoding,
+            bytes: &reply.bytes,
+        }),
+        Attempted::Failed(failure) => RecordedMessage::Bytes(failure.error.as_bytes()),
+        Attempted::NotResponding => RecordedMessage::Nothing,
     }
 }
 

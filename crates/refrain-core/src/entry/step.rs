@@ -5,6 +5,7 @@ use crate::cause::{Cause, DeliveryId};
 use crate::codec::Encoding;
 use crate::id::Key;
 use crate::outcome::Settlement;
+use crate::processor::Encoded;
 use crate::time::Timestamp;
 
 /// One handled message. Borrowed from stored bytes, or from the buffers of the step being made.
@@ -50,8 +51,11 @@ pub enum StepVerdict {
 pub enum RecordedMessage<'a> {
     /// Nothing besides the identity.
     Nothing,
-    /// The bytes as received; of an outcome, the reply's bytes or the error's text.
+    /// The bytes as received, encoded as the step's payloads are; of an outcome that is a failure, the
+    /// words of the destination.
     Bytes(&'a [u8]),
+    /// A reply as it came, whose encoding is the destination's choice.
+    Reply(Encoded<'a>),
     /// The SHA-256 digest of the bytes.
     Digest(&'a [u8; 32]),
 }
@@ -96,6 +100,7 @@ const SETTLES_REDELIVER: u8 = 2;
 const MESSAGE_NOTHING: u8 = 0;
 const MESSAGE_BYTES: u8 = 1;
 const MESSAGE_DIGEST: u8 = 2;
+const MESSAGE_REPLY: u8 = 3;
 
 const ENVELOPE_ORDER_KEY: u8 = 1;
 const ENVELOPE_DUE: u8 = 2;
@@ -116,12 +121,18 @@ impl<'a> Step<'a> {
             RecordedMessage::Nothing => &[][..],
             RecordedMessage::Bytes(bytes) => bytes,
             RecordedMessage::Digest(digest) => digest,
+            RecordedMessage::Reply(reply) => {
+                put_u8(into, reply.encoding.tag());
+                reply.bytes
+            }
         };
+        let before = into.len() - start - HEADER_BYTES - cause - settled;
         let sections = [message, self.answer, self.events.0, self.envelopes.0];
         for section in sections {
             into.extend_from_slice(section);
         }
         let [message, answer, events, envelopes] = sections.map(<[u8]>::len);
+        let message = before + message;
         let header = self.header([cause, settled, message, answer, events, envelopes]);
         into[start..start + HEADER_BYTES].copy_from_slice(&header);
     }
@@ -152,9 +163,7 @@ impl<'a> Step<'a> {
             return Err(reader.unknown(version.into()));
         }
         let verdict = verdict(reader.u8()?, &reader)?;
-        let encoding = reader.u8()?;
-        let encoding =
-            Encoding::from_tag(encoding).ok_or_else(|| reader.unknown(encoding.into()))?;
+        let encoding = encoding(&mut reader)?;
         let event_version = reader.u16()?;
         let (settlement, message_form) = (reader.u8()?, reader.u8()?);
         let (time, seed) = (Timestamp::from_micros(reader.u64()?), reader.u64()?);
@@ -227,16 +236,22 @@ fn settled_part(tag: u8, bytes: &[u8]) -> Result<Option<(DeliveryId, Settlement)
     Ok(Some((delivery, settlement)))
 }
 
+fn encoding(reader: &mut Reader<'_>) -> Result<Encoding, FormatError> {
+    let tag = reader.u8()?;
+    Encoding::from_tag(tag).ok_or_else(|| reader.unknown(tag.into()))
+}
+
 fn message_tag(message: RecordedMessage<'_>) -> u8 {
     match message {
         RecordedMessage::Nothing => MESSAGE_NOTHING,
         RecordedMessage::Bytes(_) => MESSAGE_BYTES,
         RecordedMessage::Digest(_) => MESSAGE_DIGEST,
+        RecordedMessage::Reply(_) => MESSAGE_REPLY,
     }
 }
 
 fn message_part(tag: u8, bytes: &[u8]) -> Result<RecordedMessage<'_>, FormatError> {
-    let reader = Reader::new(bytes, "message");
+    let mut reader = Reader::new(bytes, "message");
     match tag {
         MESSAGE_NOTHING => reader.end().map(|()| RecordedMessage::Nothing),
         MESSAGE_BYTES => Ok(RecordedMessage::Bytes(bytes)),
@@ -246,6 +261,10 @@ fn message_part(tag: u8, bytes: &[u8]) -> Result<RecordedMessage<'_>, FormatErro
                 .map_err(|_| FormatError::Length { what: "message" })?;
             Ok(RecordedMessage::Digest(digest))
         }
+        MESSAGE_REPLY => Ok(RecordedMessage::Reply(Encoded {
+            encoding: encoding(&mut reader)?,
+            bytes: &bytes[1..],
+        })),
         tag => Err(reader.unknown(tag.into())),
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use super::BoxFuture;
-use crate::codec::Encoding;
+use crate::codec::{CodecError, Encoding};
 use crate::id::{Epoch, Key, Name};
 use crate::time::Timestamp;
 
@@ -48,12 +49,66 @@ pub struct Delivery {
 /// How one attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempted {
-    /// The destination took it; for a request, this is its reply, encoded as the request was.
-    Replied(Bytes),
+    /// The destination took it; for a request, this is its reply.
+    Replied(Reply),
     /// The destination said that it failed.
     Failed(Failure),
     /// Nothing was heard: it may or may not have reached the destination.
     NotResponding,
+}
+
+/// What a destination replied, as it came: it is recorded with its own encoding, whatever the request's
+/// was, and decoded by its type.
+///
+/// ```
+/// use refrain_core::Encoding;
+/// use refrain_core::port::destination::Reply;
+///
+/// let verdict = Reply::encode(Encoding::Cbor, &true)?;
+/// assert!(verdict.encoding.decode::<bool>(&verdict.bytes)?);
+/// // JSON from elsewhere needs no translation, so nothing of it is lost.
+/// let quote = Reply::new(Encoding::Json, "1");
+/// assert_eq!(quote.encoding.decode::<f64>(&quote.bytes)?, 1.0);
+/// # Ok::<(), refrain_core::CodecError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// How it is encoded.
+    pub encoding: Encoding,
+    /// The encoded reply.
+    pub bytes: Bytes,
+}
+
+impl Reply {
+    /// A reply that is encoded already.
+    pub fn new(encoding: Encoding, bytes: impl Into<Bytes>) -> Reply {
+        Reply {
+            encoding,
+            bytes: bytes.into(),
+        }
+    }
+
+    /// A value as a reply.
+    ///
+    /// # Errors
+    /// When the encoding has no form for the value.
+    pub fn encode<T: Serialize + ?Sized>(
+        encoding: Encoding,
+        value: &T,
+    ) -> Result<Reply, CodecError> {
+        let mut bytes = Vec::new();
+        encoding.encode(value, &mut bytes)?;
+        Ok(Reply::new(encoding, bytes))
+    }
+
+    /// What confirms a delivery that is one way, and the reply where `()` is awaited.
+    #[must_use]
+    pub const fn nothing() -> Reply {
+        Reply {
+            encoding: Encoding::Json,
+            bytes: Bytes::from_static(b"null"),
+        }
+    }
 }
 
 /// What a destination said when it failed.
@@ -69,16 +124,15 @@ pub struct Failure {
 /// The outside service at a channel's end.
 ///
 /// ```
-/// use bytes::Bytes;
 /// use refrain_core::port::BoxFuture;
-/// use refrain_core::port::destination::{Attempted, Delivery, Destination};
+/// use refrain_core::port::destination::{Attempted, Delivery, Destination, Reply};
 ///
 /// /// Takes everything and keeps nothing.
 /// struct Sink;
 ///
 /// impl Destination for Sink {
 ///     fn deliver(&self, _: Delivery) -> BoxFuture<'_, Attempted> {
-///         Box::pin(async { Attempted::Replied(Bytes::new()) })
+///         Box::pin(async { Attempted::Replied(Reply::nothing()) })
 ///     }
 /// }
 /// ```

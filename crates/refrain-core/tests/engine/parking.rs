@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use refrain_core::{ChannelOptions, ChannelState, Command, Signal, StopReason};
+use refrain_core::port::destination::{Attempted, Reply};
+use refrain_core::{ChannelOptions, ChannelState, Command, Encoding, Signal, StopReason};
 
 use crate::world::destination::{prompt, reply, scripted};
 use crate::world::worker::{Act, Ask, Do, Worker, ask};
@@ -152,7 +153,7 @@ fn same_key_waits_behind_a_parked_delivery_and_other_keys_pass() {
 #[test]
 fn reply_that_cannot_be_read_is_a_failure() {
     let mut world: World = World::of_one(Vec::new());
-    let garbage = refrain_core::port::destination::Attempted::Replied(b"\xff"[..].into());
+    let garbage = Attempted::Replied(Reply::new(Encoding::Cbor, &b"\xff"[..]));
     let script = vec![vec![(seconds(0), garbage)], vec![(seconds(0), reply(4))]];
     world.destination("p", "ask", scripted(script));
     world.tell("p", ask(1));

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use refrain_core::port::destination::{Attempted, Delivery};
+use refrain_core::port::destination::{Attempted, Delivery, Reply};
 use refrain_core::{
-    ChannelOptions, Command, Delay, InDoubt, MessageId, Name, Order, RedeliveryPolicy,
+    ChannelOptions, Command, Delay, Encoding, InDoubt, MessageId, Name, Order, RedeliveryPolicy,
 };
 
 use crate::world::destination::{Script, failed, failed_for, prompt, reply};
@@ -356,7 +356,10 @@ fn wild(seed: u64) -> Script {
             5 => vec![(soon, reply(1)), (soon, reply(1))],
             6 => vec![(soon, failed("no")), (timeout, reply(1))],
             7 => vec![(soon, reply(0))],
-            8 => vec![(soon, Attempted::Replied(b"\xff".as_slice().into()))],
+            8 => vec![(
+                soon,
+                Attempted::Replied(Reply::new(Encoding::Cbor, b"\xff".as_slice())),
+            )],
             9 => vec![(soon, reply(1))],
             _ => vec![(Duration::ZERO, reply(1))],
         }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use refrain_core::port::destination::{Attempted, Delivery};
+use refrain_core::port::destination::{Attempted, Delivery, Reply};
 use refrain_core::{
-    ChannelOptions, Channels, Outbox, Outcome, Processor, RequestReply, Settlement, Signal,
+    ChannelOptions, Channels, Encoded, Encoding, Entry, Outbox, Outcome, Processor,
+    RecordedMessage, RequestReply, Settlement, Signal,
 };
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +112,32 @@ fn silence_always_asks_for_redelivery_until_the_channel_stops() {
     assert_eq!(world.state("p").orders, [Status::Pending]);
     let stopped = |signal: &Signal| matches!(signal, Signal::DeliveryStopped { .. });
     assert!(world.signals.iter().any(stopped));
+}
+
+/// B7.1
+#[test]
+fn reply_is_recorded_with_the_encoding_it_came_in() {
+    let mut world = orders();
+    let json = Reply::new(Encoding::Json, "1");
+    let script = vec![vec![(seconds(0), Attempted::Replied(json))]];
+    world.destination("p", "validation", scripted(script));
+    world.tell("p", ());
+    world.run(seconds(1));
+    assert_eq!(world.state("p").orders, [Status::Accepted]);
+    let last = world.nodes["p"].stream.entries().last().unwrap();
+    let Ok(Entry::Step(step)) = Entry::decode(last) else {
+        panic!("a step")
+    };
+    let came = Encoded {
+        encoding: Encoding::Json,
+        bytes: b"1",
+    };
+    assert_eq!(
+        step.encoding,
+        Encoding::Cbor,
+        "the control: not the processor's"
+    );
+    assert_eq!(step.message, RecordedMessage::Reply(came));
 }
 
 /// B7.4

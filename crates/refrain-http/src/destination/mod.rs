@@ -210,7 +210,7 @@ impl HttpDestination {
             Replies::Read => timeout_at(deadline, body::read(&mut body, limit)).await,
         };
         match bytes {
-            Ok(Ok(bytes)) => match payload.reply(delivery.encoding, &bytes) {
+            Ok(Ok(bytes)) => match payload.reply(delivery.encoding, bytes) {
                 Ok(reply) => Attempted::Replied(reply),
                 Err(reason) => failed(format!("the reply cannot be read: {reason}")),
             },

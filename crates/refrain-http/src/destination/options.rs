@@ -75,19 +75,18 @@ impl HttpOptions {
         self
     }
 
-    /// Translates between the stored encoding and JSON through the types `Q` of the request and `R`
-    /// of the reply, instead of by structure alone.
+    /// Translates requests from the stored encoding to JSON through their type `Q`, instead of by
+    /// structure alone. Replies need no translation: they are recorded as they come.
     ///
     /// The plain translation knows no types, and CBOR and JSON do not agree on all of them: use this
-    /// when a request or a reply holds floating-point numbers that may be whole, bytes, characters,
-    /// or types that write themselves differently for people (addresses, UUIDs, times).
+    /// when a request holds bytes, characters, `f32`, or types that write themselves differently for
+    /// people (addresses, UUIDs, times).
     #[must_use]
-    pub fn typed<Q, R>(mut self) -> HttpOptions
+    pub fn typed<Q>(mut self) -> HttpOptions
     where
         Q: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
     {
-        self.payload = Payload::typed_json::<Q, R>().with_replies(self.payload.replies());
+        self.payload = Payload::typed_json::<Q>().with_replies(self.payload.replies());
         self
     }
 

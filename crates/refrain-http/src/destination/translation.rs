@@ -1,22 +1,21 @@
 //! Between the stored encoding and what travels.
 //!
-//! By default JSON travels, whatever is stored. Translating by structure goes through
-//! `serde_json::Value`: text, whole numbers, lists, maps, truth and null mean the same on both
-//! sides. What does not (bytes; `1` where a float is wanted; types that write themselves differently
-//! for people) needs the types, which [`HttpOptions::typed`](super::HttpOptions::typed) gives.
-//!
-//! Nothing is two things: null in JSON is what an `Option` may be, and stays null; a body that is
-//! not there at all is the unit type, which CBOR writes as an empty list.
+//! By default JSON travels, whatever is stored. A reply is recorded as it came, with its own encoding,
+//! so it is not translated at all. A request is translated by structure, through `serde_json::Value`:
+//! text, whole numbers, lists, maps, truth and null mean the same on both sides. What does not (bytes;
+//! types that write themselves differently for people) needs the request's type, which
+//! [`HttpOptions::typed`](super::HttpOptions::typed) gives.
 
 use bytes::Bytes;
 use refrain_core::Encoding;
-use serde::de::DeserializeOwned;
-use serde::{Serialize, Serializer};
+use refrain_core::port::destination::Reply;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use crate::depth;
 
-/// Turns bytes of the stored encoding into JSON, or back; the error is for people.
+/// Turns bytes of the stored encoding into JSON; the error is for people.
 type Translate = fn(Encoding, &Bytes) -> Result<Bytes, String>;
 
 /// What travels in the bodies of requests and replies.
@@ -28,11 +27,8 @@ pub(crate) struct Payload {
 
 #[derive(Clone, Copy)]
 enum Form {
-    /// JSON, translated from and to the stored encoding.
-    Json {
-        request: Translate,
-        reply: Translate,
-    },
+    /// JSON; requests are translated from the stored encoding.
+    Json { request: Translate },
     /// The stored bytes.
     AsStored,
 }
@@ -49,7 +45,6 @@ impl Payload {
     pub(crate) fn json() -> Payload {
         let form = Form::Json {
             request: request_by::<Value>,
-            reply: reply_by_structure,
         };
         Payload {
             form,
@@ -57,14 +52,12 @@ impl Payload {
         }
     }
 
-    pub(crate) fn typed_json<Q, R>() -> Payload
+    pub(crate) fn typed_json<Q>() -> Payload
     where
         Q: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
     {
         let form = Form::Json {
             request: request_by::<Q>,
-            reply: reply_by::<R>,
         };
         Payload {
             form,
@@ -98,26 +91,25 @@ impl Payload {
     /// The body to send for a stored request.
     pub(crate) fn request(self, stored: Encoding, bytes: &Bytes) -> Result<Bytes, String> {
         match self.form {
-            Form::Json { request, .. } => request(stored, bytes),
+            Form::Json { request } => request(stored, bytes),
             Form::AsStored => Ok(bytes.clone()),
         }
     }
 
-    /// The reply to hand on, in the stored encoding, for a body that came.
-    pub(crate) fn reply(self, stored: Encoding, body: &Bytes) -> Result<Bytes, String> {
-        match (self.replies, self.form) {
-            (Replies::Ignored, _) => encode(stored, &()),
-            (Replies::Read, Form::AsStored) => {
-                depth::check(stored, body)?;
-                Ok(body.clone())
-            }
-            (Replies::Read, Form::Json { reply, .. }) => {
-                if !body.is_empty() {
-                    depth::check(Encoding::Json, body)?;
-                }
-                reply(stored, body)
-            }
+    /// The reply to hand on for a body that came: JSON stays JSON, and is decoded by the type that
+    /// awaits it.
+    pub(crate) fn reply(self, stored: Encoding, body: Bytes) -> Result<Reply, String> {
+        let encoding = match (self.replies, self.form) {
+            (Replies::Ignored, _) => return Ok(Reply::nothing()),
+            (Replies::Read, Form::AsStored) => stored,
+            (Replies::Read, Form::Json { .. }) if body.is_empty() => return Ok(Reply::nothing()),
+            (Replies::Read, Form::Json { .. }) => Encoding::Json,
+        };
+        depth::check(encoding, &body)?;
+        if encoding == Encoding::Json {
+            let IgnoredAny = decode(encoding, &body)?;
         }
+        Ok(Reply::new(encoding, body))
     }
 }
 
@@ -130,45 +122,6 @@ fn request_by<T: Serialize + DeserializeOwned>(
     }
     let request: T = decode(stored, bytes)?;
     encode(Encoding::Json, &request)
-}
-
-fn reply_by<T: Serialize + DeserializeOwned>(
-    stored: Encoding,
-    body: &Bytes,
-) -> Result<Bytes, String> {
-    let body: &[u8] = if body.is_empty() { b"null" } else { body };
-    let reply: T = decode(Encoding::Json, body)?;
-    encode(stored, &reply)
-}
-
-fn reply_by_structure(stored: Encoding, body: &Bytes) -> Result<Bytes, String> {
-    if body.is_empty() {
-        return encode(stored, &());
-    }
-    if stored == Encoding::Json {
-        return Ok(body.clone());
-    }
-    let reply: Value = decode(Encoding::Json, body)?;
-    encode(stored, &Structure(&reply))
-}
-
-/// A JSON value whose nulls are absent options. (By itself it writes them as units.)
-struct Structure<'a>(&'a Value);
-
-impl Serialize for Structure<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Null => serializer.serialize_none(),
-            Value::Array(items) => serializer.collect_seq(items.iter().map(Structure)),
-            Value::Object(members) => {
-                let members = members.iter();
-                serializer.collect_map(members.map(|(name, value)| (name, Structure(value))))
-            }
-            plain @ (Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
-                plain.serialize(serializer)
-            }
-        }
-    }
 }
 
 fn decode<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T, String> {
@@ -187,53 +140,43 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde::Deserialize;
-    use serde_json::json;
 
     fn stored<T: Serialize>(value: &T) -> Bytes {
         encode(Encoding::Cbor, value).unwrap()
     }
 
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    enum Verdict {
-        Validated,
-        Declined { reason: String },
-        Held(u32),
-    }
-
     #[test]
-    fn an_untyped_reply_arrives_as_the_type_that_the_handler_decodes() {
-        let rows = [
-            (json!("Validated"), Verdict::Validated),
-            (
-                json!({"Declined": {"reason": "stolen"}}),
-                Verdict::Declined {
-                    reason: "stolen".to_owned(),
-                },
-            ),
-            (json!({"Held": 7}), Verdict::Held(7)),
-        ];
-        for (came, expected) in rows {
-            let body = Bytes::from(came.to_string());
-            let reply = Payload::json().reply(Encoding::Cbor, &body).unwrap();
-            let verdict: Verdict = Encoding::Cbor.decode(&reply).unwrap();
-            assert_eq!(verdict, expected);
+    fn a_json_reply_arrives_as_the_type_that_the_handler_decodes() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Quote {
+            price: f64,
+            rate: f32,
+            grade: char,
+            from: std::net::Ipv4Addr,
+            reason: Option<u32>,
+        }
+        let text = r#"{"price":1,"rate":0.1,"grade":"a","from":"127.0.0.1","reason":null}"#;
+        for stored in [Encoding::Cbor, Encoding::Json] {
+            let reply = Payload::json().reply(stored, text.into()).unwrap();
+            let quote: Quote = reply.encoding.decode(&reply.bytes).unwrap();
+            let expected = Quote {
+                price: 1.0,
+                rate: 0.1,
+                grade: 'a',
+                from: [127, 0, 0, 1].into(),
+                reason: None,
+            };
+            assert_eq!(quote, expected);
         }
     }
 
     #[test]
-    fn null_is_an_absent_option_and_no_body_is_the_unit() {
+    fn no_body_is_the_unit_and_an_absent_option() {
         for stored in [Encoding::Cbor, Encoding::Json] {
-            let null = Bytes::from_static(br#"{"reason":null}"#);
-            let reply = Payload::json().reply(stored, &null).unwrap();
-            let found: std::collections::BTreeMap<String, Option<u32>> =
-                stored.decode(&reply).unwrap();
-            assert_eq!(found["reason"], None);
-
-            let reply = Payload::json().reply(stored, &Bytes::new()).unwrap();
-            let () = stored.decode(&reply).unwrap();
-            let typed = Payload::typed_json::<(), Option<u32>>();
-            let reply = typed.reply(stored, &Bytes::new()).unwrap();
-            assert_eq!(stored.decode::<Option<u32>>(&reply).unwrap(), None);
+            let reply = Payload::json().reply(stored, Bytes::new()).unwrap();
+            let () = reply.encoding.decode(&reply.bytes).unwrap();
+            let absent: Option<u32> = reply.encoding.decode(&reply.bytes).unwrap();
+            assert_eq!(absent, None);
         }
     }
 
@@ -252,14 +195,10 @@ mod tests {
             grade: 'a',
             from: [127, 0, 0, 1].into(),
         };
-        let payload = Payload::typed_json::<Quote, Quote>();
+        let payload = Payload::typed_json::<Quote>();
         let request = payload.request(Encoding::Cbor, &stored(&quote)).unwrap();
         let text = r#"{"price":1.0,"rate":0.1,"grade":"a","from":"127.0.0.1"}"#;
         assert_eq!(request, text);
-
-        let body = Bytes::from_static(br#"{"price":1,"rate":0.1,"grade":"a","from":"127.0.0.1"}"#);
-        let reply = payload.reply(Encoding::Cbor, &body).unwrap();
-        assert_eq!(Encoding::Cbor.decode::<Quote>(&reply).unwrap(), quote);
     }
 
     #[test]
@@ -267,13 +206,13 @@ mod tests {
         let deep = "[".repeat(65) + &"]".repeat(65);
         for body in ["{", "nope", "1 2", deep.as_str()] {
             let body = Bytes::copy_from_slice(body.as_bytes());
-            assert!(Payload::json().reply(Encoding::Cbor, &body).is_err());
-            assert!(Payload::as_stored().reply(Encoding::Json, &body).is_err());
+            assert!(Payload::json().reply(Encoding::Cbor, body.clone()).is_err());
+            assert!(Payload::as_stored().reply(Encoding::Json, body).is_err());
         }
         let deep_cbor = Bytes::from([vec![0x81; 65], vec![0xf6]].concat());
         assert!(
             Payload::as_stored()
-                .reply(Encoding::Cbor, &deep_cbor)
+                .reply(Encoding::Cbor, deep_cbor)
                 .is_err()
         );
     }
@@ -298,13 +237,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_json_survives_the_way_to_cbor_and_back(value in any_json()) {
+        fn any_json_reply_is_recorded_as_it_came(value in any_json()) {
             let body = Bytes::from(value.to_string());
-            let cbor = Payload::json().reply(Encoding::Cbor, &body).unwrap();
-            let json = Payload::json().request(Encoding::Cbor, &cbor).unwrap();
-            let back: Value = serde_json::from_slice(&json).unwrap();
-            let whole: Value = serde_json::from_slice(&body).unwrap();
-            prop_assert_eq!(back, whole);
+            for stored in [Encoding::Cbor, Encoding::Json] {
+                let reply = Payload::json().reply(stored, body.clone()).unwrap();
+                prop_assert_eq!(reply, Reply::new(Encoding::Json, body.clone()));
+            }
         }
 
         #[test]
@@ -312,7 +250,7 @@ mod tests {
             let body = Bytes::from(bytes);
             for payload in [Payload::json(), Payload::as_stored()] {
                 for encoding in [Encoding::Cbor, Encoding::Json] {
-                    let _ = payload.reply(encoding, &body);
+                    let _ = payload.reply(encoding, body.clone());
                 }
             }
         }

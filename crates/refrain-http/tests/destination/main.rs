@@ -8,8 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure};
+use refrain_core::port::destination::{Attempted, Delivery, Destination, Failure, Reply};
 use refrain_core::{Encoding, Key};
 use refrain_http::{HttpDestination, HttpDestinationError, HttpOptions, KeyForm};
 use serde_json::{Value, json};
@@ -43,9 +42,7 @@ fn failed(error: &str, retry_after: Option<u64>) -> Attempted {
 }
 
 fn replied(value: &Value) -> Attempted {
-    let mut bytes = Vec::new();
-    Encoding::Cbor.encode(value, &mut bytes).unwrap();
-    Attempted::Replied(Bytes::from(bytes))
+    Attempted::Replied(Reply::encode(Encoding::Json, value).unwrap())
 }
 
 /// B5.4
@@ -140,12 +137,11 @@ async fn a_trace_context_never_holds_an_id_of_zeros() {
 
 #[tokio::test]
 async fn options_choose_method_key_form_and_encoding() {
-    let mut reply = Vec::new();
-    Encoding::Cbor
-        .encode(&json!({"ok": true}), &mut reply)
-        .unwrap();
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", reply.len());
-    let server = Server::start(vec![Act::Send([head.into_bytes(), reply].concat())]).await;
+    let reply = Reply::encode(Encoding::Cbor, &json!({"ok": true})).unwrap();
+    let length = reply.bytes.len();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+    let response = [head.as_bytes(), &reply.bytes].concat();
+    let server = Server::start(vec![Act::Send(response)]).await;
     let options = local()
         .method(http::Method::PUT)
         .key_form(KeyForm::Quoted)
@@ -154,7 +150,7 @@ async fn options_choose_method_key_form_and_encoding() {
 
     let outcome = destination.deliver(delivery(&json!("a"))).await;
 
-    assert_eq!(outcome, replied(&json!({"ok": true})));
+    assert_eq!(outcome, Attempted::Replied(reply));
     let request = &server.requests()[0];
     assert!(request.starts_with("PUT / HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("idempotency-key: \"abababababababababababababababab\"\r\n"));
@@ -407,7 +403,7 @@ async fn a_one_way_destination_may_answer_with_anything() {
     let Attempted::Replied(reply) = outcome else {
         panic!("{outcome:?}")
     };
-    let () = Encoding::Cbor.decode(&reply).unwrap();
+    let () = reply.encoding.decode(&reply.bytes).unwrap();
 }
 
 #[tokio::test]
@@ -550,15 +546,14 @@ async fn serve_tls(
     (address, serving)
 }
 
-/// The stored types, by way of the ones that a user would write.
+/// JSON has one sort of numbers, and a reply is decoded by the type that awaits it.
 #[tokio::test]
-async fn typed_replies_keep_types_that_structure_would_lose() {
+async fn a_reply_keeps_its_own_encoding_and_so_its_types() {
     let server = Server::answering("200 OK", "", r#"{"rate":1}"#).await;
-    let options = local().typed::<Value, BTreeMap<String, f64>>();
-    let destination = HttpDestination::with(&server.url("/"), options).unwrap();
+    let destination = HttpDestination::with(&server.url("/"), local()).unwrap();
     let Attempted::Replied(reply) = destination.deliver(delivery(&json!(1))).await else {
         panic!("no reply")
     };
-    let rates: BTreeMap<String, f64> = Encoding::Cbor.decode(&reply).unwrap();
+    let rates: BTreeMap<String, f64> = reply.encoding.decode(&reply.bytes).unwrap();
     assert_eq!(rates["rate"], 1.0);
 }

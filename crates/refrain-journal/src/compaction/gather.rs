@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::CompactionFailure;
 use crate::format::catalogue::Span;
 use crate::format::record::Declaration;
+use crate::format::written;
 use crate::log_index::newest;
-use crate::names::STREAMS_MAX;
 use crate::planted;
 use crate::read_side::ReadSide;
 use crate::recovery::table::Found;
@@ -22,8 +22,9 @@ use crate::segment::Segment;
 use crate::storage::{Access, Disk};
 use crate::stream_segment::SegmentWriter;
 
-/// Bytes of entries that are held in memory at once.
-pub(crate) const GATHERED_BYTES: usize = 64 * 1024 * 1024;
+/// Memory for entries that are held at once. A range that has more is gone through several times, so
+/// less memory costs more reading.
+const GATHERED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Consecutive log segments, as one range of frames.
 #[derive(Debug)]
@@ -108,8 +109,8 @@ pub(crate) fn gather(
     writer: &mut SegmentWriter<'_>,
 ) -> Result<u64, CompactionFailure> {
     let mut kept = Kept::default();
-    for streams in groups(side, range)? {
-        gather_group(side, range, &streams, &mut kept, writer)?;
+    for group in groups(side, range)? {
+        gather_group(side, range, &group, &mut kept, writer)?;
     }
     let (entries, declarations) = kept.declarations(side, range)?;
     for declaration in declarations {
@@ -157,48 +158,138 @@ impl Kept {
     }
 }
 
-/// The streams of each pass, in order; all in one if their entries fit the memory.
-fn groups(side: &ReadSide, range: &LogRange) -> Result<Vec<Range<u32>>, CompactionFailure> {
-    if range.bytes() <= GATHERED_BYTES as u64 {
-        return Ok(std::iter::once(0..STREAMS_MAX).collect());
+/// Entries, and the bytes that they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Total {
+    entries: usize,
+    bytes: usize,
+}
+
+impl Total {
+    /// Memory that they take.
+    fn memory(self) -> usize {
+        self.bytes + self.entries * size_of::<Gathered>()
     }
-    let mut totals: BTreeMap<u32, usize> = BTreeMap::new();
+
+    fn and(self, other: Total) -> Total {
+        Total {
+            entries: self.entries + other.entries,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
+/// Streams whose entries are gathered in one pass.
+#[derive(Debug, PartialEq, Eq)]
+struct Group {
+    streams: Range<u32>,
+    total: Total,
+}
+
+/// The streams of each pass, in order: as many as fit the memory, but at least one.
+fn groups(side: &ReadSide, range: &LogRange) -> Result<Vec<Group>, CompactionFailure> {
+    let mut totals: BTreeMap<u32, Total> = BTreeMap::new();
     range.each(side.disk.as_ref(), &side.dir, |item, scan| {
         if let Item::Entry { stream, offset, .. } = item {
-            *totals.entry(*stream).or_default() += scan.entry(*offset).len();
+            let total = totals.entry(*stream).or_default();
+            *total = total.and(Total {
+                entries: 1,
+                bytes: scan.entry(*offset).len(),
+            });
         }
         Ok(())
     })?;
-    let mut groups = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (stream, total) in totals {
-        if bytes > 0 && bytes + total > GATHERED_BYTES {
-            groups.push(start..stream);
-            (start, bytes) = (stream, 0);
+    Ok(divide(&totals, GATHERED_BYTES))
+}
+
+fn divide(totals: &BTreeMap<u32, Total>, memory_max: usize) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (&stream, &total) in totals {
+        match groups.last_mut() {
+            Some(last) if last.total.and(total).memory() <= memory_max => {
+                last.streams.end = stream + 1;
+                last.total = last.total.and(total);
+            }
+            Some(_) | None => groups.push(Group {
+                streams: stream..stream + 1,
+                total,
+            }),
         }
-        bytes += total;
     }
-    groups.push(start..STREAMS_MAX);
-    Ok(groups)
+    groups
 }
 
 /// An entry in memory.
+#[derive(Debug)]
 struct Gathered {
     stream: u32,
+    length: u32,
     position: u64,
     at: usize,
-    length: usize,
+}
+
+/// Entries that are put in the order of streams and positions. What they take is reserved before the
+/// first one, so that nothing grows by doubling.
+#[derive(Debug)]
+struct Heap {
+    bytes: Vec<u8>,
+    entries: Vec<Gathered>,
+}
+
+impl Heap {
+    /// Room for `total`, or for as much of it as fits the memory.
+    fn new(total: Total) -> Heap {
+        let memory = total.memory().max(GATHERED_BYTES) as u128;
+        let share = |part: usize| {
+            let share = part as u128 * GATHERED_BYTES as u128 / memory;
+            usize::try_from(share).expect("it is a part of a usize")
+        };
+        Heap {
+            bytes: Vec::with_capacity(share(total.bytes)),
+            entries: Vec::with_capacity(share(total.entries)),
+        }
+    }
+
+    fn has_room(&self, entry: &[u8]) -> bool {
+        self.bytes.capacity() - self.bytes.len() >= entry.len()
+            && self.entries.capacity() > self.entries.len()
+    }
+
+    fn push(&mut self, stream: u32, position: u64, entry: &[u8]) {
+        self.entries.push(Gathered {
+            stream,
+            length: written(entry.len()),
+            position,
+            at: self.bytes.len(),
+        });
+        self.bytes.extend_from_slice(entry);
+    }
+
+    fn flush(&mut self, writer: &mut SegmentWriter<'_>) -> Result<(), CompactionFailure> {
+        self.entries
+            .sort_unstable_by_key(|entry| (entry.stream, entry.position));
+        if planted::is("neighbour-taken-instead")
+            && let [first, second, ..] = self.entries.as_mut_slice()
+        {
+            (second.at, second.length) = (first.at, first.length);
+        }
+        for entry in self.entries.drain(..) {
+            let content = &self.bytes[entry.at..entry.at + entry.length as usize];
+            writer.entry(entry.stream, entry.position, content)?;
+        }
+        self.bytes.clear();
+        Ok(())
+    }
 }
 
 fn gather_group(
     side: &ReadSide,
     range: &LogRange,
-    streams: &Range<u32>,
+    group: &Group,
     kept: &mut Kept,
     writer: &mut SegmentWriter<'_>,
 ) -> Result<(), CompactionFailure> {
-    let mut bytes = Vec::new();
-    let mut entries: Vec<Gathered> = Vec::new();
+    let mut heap = Heap::new(group.total);
     let mut firsts = Firsts::default();
     range.each(side.disk.as_ref(), &side.dir, |item, scan| {
         let Item::Entry {
@@ -209,7 +300,7 @@ fn gather_group(
         else {
             return Ok(());
         };
-        if !streams.contains(stream) {
+        if !group.streams.contains(stream) {
             return Ok(());
         }
         let first = firsts.of(side, *stream);
@@ -221,43 +312,20 @@ fn gather_group(
         if let Some((_, next)) = kept.cut.get_mut(stream) {
             *next = position + 1;
         }
-        if planted::is("entry-left-out") && entries.len() == 1 {
+        if planted::is("entry-left-out") && heap.entries.len() == 1 {
             return Ok(());
         }
         kept.entries += 1;
         let entry = scan.entry(*offset);
-        // A single stream that is larger than the memory comes in order already.
-        if bytes.len() + entry.len() > GATHERED_BYTES {
-            flush(&mut entries, &mut bytes, writer)?;
+        if !heap.has_room(entry) {
+            assert_eq!(group.streams.len(), 1, "several streams fit the memory");
+            // The entries of a single stream come in order already.
+            heap.flush(writer)?;
         }
-        entries.push(Gathered {
-            stream: *stream,
-            position: *position,
-            at: bytes.len(),
-            length: entry.len(),
-        });
-        bytes.extend_from_slice(entry);
+        heap.push(*stream, *position, entry);
         Ok(())
     })?;
-    flush(&mut entries, &mut bytes, writer)
-}
-
-fn flush(
-    entries: &mut Vec<Gathered>,
-    bytes: &mut Vec<u8>,
-    writer: &mut SegmentWriter<'_>,
-) -> Result<(), CompactionFailure> {
-    entries.sort_unstable_by_key(|entry| (entry.stream, entry.position));
-    if planted::is("neighbour-taken-instead") && entries.len() > 1 {
-        entries[1].at = entries[0].at;
-        entries[1].length = entries[0].length;
-    }
-    for entry in entries.drain(..) {
-        let content = &bytes[entry.at..entry.at + entry.length];
-        writer.entry(entry.stream, entry.position, content)?;
-    }
-    bytes.clear();
-    Ok(())
+    heap.flush(writer)
 }
 
 /// The first kept position of streams, as it was when it was first asked for: a later one would
@@ -271,5 +339,47 @@ impl Firsts {
             .0
             .entry(stream)
             .or_insert_with(|| side.index().first(stream))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups_of(streams: &[(u32, usize)], memory_max: usize) -> Vec<Range<u32>> {
+        let total = |bytes| Total { entries: 0, bytes };
+        let totals = streams
+            .iter()
+            .map(|(stream, bytes)| (*stream, total(*bytes)));
+        let groups = divide(&totals.collect(), memory_max);
+        groups.into_iter().map(|group| group.streams).collect()
+    }
+
+    #[test]
+    fn streams_are_gathered_together_as_they_fit_the_memory_and_a_large_one_alone() {
+        assert_eq!(groups_of(&[], 10), []);
+        assert_eq!(groups_of(&[(3, 4), (5, 6), (9, 1)], 10), [3..6, 9..10]);
+        assert_eq!(
+            groups_of(&[(1, 1), (2, 30), (3, 1)], 10),
+            [1..2, 2..3, 3..4]
+        );
+    }
+
+    #[test]
+    fn room_is_reserved_for_all_that_fits_and_never_for_more_than_the_memory() {
+        let entries = 1000;
+        let few = Heap::new(Total {
+            entries,
+            bytes: 70_000,
+        });
+        assert_eq!(few.bytes.capacity(), 70_000);
+        assert_eq!(few.entries.capacity(), entries);
+        let many = Heap::new(Total {
+            entries: 10_000_000,
+            bytes: 1 << 40,
+        });
+        let memory = many.bytes.capacity() + many.entries.capacity() * size_of::<Gathered>();
+        assert!(memory <= GATHERED_BYTES, "{memory} bytes");
+        assert!(memory > GATHERED_BYTES - 100, "{memory} bytes");
     }
 }

@@ -38,6 +38,9 @@ const RANGE_SEGMENTS_MIN: usize = 4;
 /// ... or so many bytes, so that no file is made for little.
 const RANGE_BYTES_MIN: u64 = 32 * 1024 * 1024;
 
+/// Bytes of log that are rewritten as one file, unless a single segment has more.
+const RANGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// How far compaction has come. See [`FileJournal::compaction`](crate::FileJournal::compaction).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -267,7 +270,7 @@ pub(crate) struct Compaction {
     pub(crate) identity: u64,
     pub(crate) epoch: u64,
     pub(crate) segment_bytes: u32,
-    /// Bytes a second that are written in the background; 0: nothing is rewritten unless asked.
+    /// Bytes of entries a second that are rewritten in the background; 0: none unless asked.
     pub(crate) bytes_per_second: u64,
 }
 
@@ -279,9 +282,13 @@ struct Budget<'a> {
 }
 
 impl Pace for Budget<'_> {
-    fn spent(&self, bytes: usize) -> io::Result<()> {
+    fn written(&self, bytes: usize) -> io::Result<()> {
         self.compactor
             .note(|progress| progress.bytes_written += bytes as u64);
+        self.compactor.pause(Duration::ZERO)
+    }
+
+    fn worked(&self, bytes: usize) -> io::Result<()> {
         let span = self.bytes_per_second.map_or(Duration::ZERO, |rate| {
             Duration::from_secs_f64(bytes as f64 / rate as f64)
         });
@@ -387,9 +394,9 @@ impl Pass<'_> {
         let is_enough =
             log.len() >= RANGE_SEGMENTS_MIN || sizes.iter().sum::<u64>() >= RANGE_BYTES_MIN;
         let mut count = match self.extent {
-            Extent::All => plan::log_segments(&sizes, gather::GATHERED_BYTES as u64),
+            Extent::All => plan::log_segments(&sizes, RANGE_BYTES_MAX),
             Extent::Background if is_enough && self.of.bytes_per_second > 0 => {
-                plan::log_segments(&sizes, gather::GATHERED_BYTES as u64)
+                plan::log_segments(&sizes, RANGE_BYTES_MAX)
             }
             Extent::Background if self.has_forgotten => self.forgotten(&log)?,
             Extent::Background => 0,
@@ -419,11 +426,10 @@ impl Pass<'_> {
 
     fn is_forgotten(&self, segment: &SealedSegment) -> Result<bool, CompactionFailure> {
         let side = &self.of.read_side;
-        if let Content::InMemory { runs, .. } = &segment.content {
+        if let Content::InMemory(known) = &segment.content {
+            let runs = known.runs();
             let index = side.index();
-            return Ok(runs.iter().all(|(stream, first, offsets)| {
-                first + offsets.len() as u64 <= index.first(*stream)
-            }));
+            return Ok(runs.iter().all(|run| run.next() <= index.first(run.stream)));
         }
         let disk = self.of.disk.as_ref();
         let path = self

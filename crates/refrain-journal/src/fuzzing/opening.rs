@@ -61,12 +61,7 @@ pub fn open(
         }
     }
     let names = recovered.index.list("", None, usize::MAX);
-    let side = ReadSide::new(
-        Arc::clone(disk),
-        dir.to_path_buf(),
-        recovered.index,
-        recovered.names,
-    );
+    let side = ReadSide::new(Arc::clone(disk), dir.to_path_buf(), recovered.index);
     all(&Arc::new(side), names)
 }
 

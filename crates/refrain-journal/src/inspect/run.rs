@@ -536,9 +536,7 @@ fn kept_from(disk: &dyn Disk, inspector: &Inspector, mark: Mark) -> HashMap<u32,
     let Ok(walked) = walk.and_then(|walk| walk.run()) else {
         return HashMap::new();
     };
-    let names: Vec<_> = walked.index.names().collect();
-    let numbers = names.into_iter().map(|(_, number)| number);
-    numbers
+    (0..walked.index.stream_count())
         .map(|number| (number, walked.index.bounds(Some(number)).0))
         .collect()
 }

@@ -20,7 +20,6 @@ use crate::format::mark::{End, Mark, Stage};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::index::{Contradiction, Index};
 use crate::mark::MarkFile;
-use crate::names::Names;
 use crate::options::Settings;
 use crate::planted;
 use crate::scan::Scan;
@@ -39,7 +38,6 @@ const REWRITE_BYTES: u32 = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) index: Index,
-    pub(crate) names: Names,
     pub(crate) mark: MarkFile,
     pub(crate) tail: Segment,
     /// Where the frames of that segment start.
@@ -64,13 +62,11 @@ pub(crate) fn recover(
     if let Some(contradiction) = walked.index.nameless() {
         return Err(contradicted(contradiction));
     }
-    let names = Names::of(&walked.index).map_err(contradicted)?;
     let spare = clear_ahead(disk, dir, settings, &walked)?;
     let mark = settle(disk, dir, mark, &walked)?;
     remove_retired(disk, dir, mark.last().first_segment, &walked.leftovers)?;
     Ok(Recovered {
         index: walked.index,
-        names,
         mark,
         tail: walked.tail,
         start: walked.start,

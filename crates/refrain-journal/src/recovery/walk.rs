@@ -276,7 +276,7 @@ impl<'a> Walk<'a> {
         let mut index = Index::new(segment.header, header.end);
         index.bound_streams(header.streams);
         for stream in streams {
-            if index.add_stream(stream).is_err() {
+            if index.add_stream(&stream).is_err() {
                 return Ok(None);
             }
         }

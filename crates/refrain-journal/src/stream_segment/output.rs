@@ -10,13 +10,24 @@ use crate::storage::{DiskFile, write_all_at};
 /// behind them.
 const PIECE_BYTES: usize = 1024 * 1024;
 
+/// Bytes that are worked on before the pace is asked: a pause for a few of them would be shorter than
+/// the time that it takes to wake up.
+const WORKED_BYTES: usize = 256 * 1024;
+
 /// Decides how fast work in the background goes on.
 pub(crate) trait Pace {
-    /// Some bytes were written. Returns when the next ones may be.
+    /// Some bytes were written.
     ///
     /// # Errors
     /// `Interrupted` when the work is to end.
-    fn spent(&self, bytes: usize) -> io::Result<()>;
+    fn written(&self, bytes: usize) -> io::Result<()>;
+
+    /// Some bytes were worked on, which may be many more than were written of them. Returns when the
+    /// work may go on.
+    ///
+    /// # Errors
+    /// `Interrupted` when the work is to end.
+    fn worked(&self, bytes: usize) -> io::Result<()>;
 }
 
 /// As fast as it goes.
@@ -24,7 +35,11 @@ pub(crate) trait Pace {
 pub(crate) struct AtOnce;
 
 impl Pace for AtOnce {
-    fn spent(&self, _: usize) -> io::Result<()> {
+    fn written(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn worked(&self, _: usize) -> io::Result<()> {
         Ok(())
     }
 }
@@ -35,6 +50,8 @@ pub(crate) struct Output<'a> {
     pace: &'a dyn Pace,
     buffer: Vec<u8>,
     flushed: u64,
+    /// Bytes that were worked on since it was said how many.
+    worked: usize,
 }
 
 impl<'a> Output<'a> {
@@ -45,6 +62,7 @@ impl<'a> Output<'a> {
             pace,
             buffer: Vec::new(),
             flushed: 0,
+            worked: 0,
         }
     }
 
@@ -62,6 +80,15 @@ impl<'a> Output<'a> {
         Ok(added)
     }
 
+    /// Says that `bytes` were worked on. Returns when the work may go on.
+    pub(crate) fn worked(&mut self, bytes: usize) -> io::Result<()> {
+        self.worked += bytes;
+        if self.worked < WORKED_BYTES {
+            return Ok(());
+        }
+        self.pace.worked(std::mem::take(&mut self.worked))
+    }
+
     /// Writes and syncs all; the file is whole.
     pub(crate) fn finish(mut self) -> io::Result<u64> {
         self.flush()?;
@@ -76,6 +103,6 @@ impl<'a> Output<'a> {
         self.flushed += self.buffer.len() as u64;
         let bytes = self.buffer.len();
         self.buffer.clear();
-        self.pace.spent(bytes)
+        self.pace.written(bytes)
     }
 }

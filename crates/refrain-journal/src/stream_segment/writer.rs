@@ -102,6 +102,7 @@ impl<'a> SegmentWriter<'a> {
         }
         self.flush_block()?;
         self.put(block)?;
+        self.out.worked(block.stored.len())?;
         Ok(true)
     }
 
@@ -143,6 +144,7 @@ impl<'a> SegmentWriter<'a> {
             raw_bytes: written(raw.len()),
             stored,
         })?;
+        self.out.worked(raw.len())?;
         open.count = 0;
         open.lengths.clear();
         open.entries.clear();

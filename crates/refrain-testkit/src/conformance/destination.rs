@@ -182,12 +182,16 @@ async fn dropped_in_silence(instance: &mut dyn Instance, destination: &dyn Desti
     is_reply(destination.deliver(next).await, &request)
 }
 
+/// The service echoes, so the reply is the request, and encoded as that.
 fn is_reply(attempted: Attempted, wanted: &Bytes) -> Verdict {
     match attempted {
-        Attempted::Replied(reply) => demand(reply == *wanted, || {
-            let (reply, wanted) = (excerpt(&reply), excerpt(wanted));
-            format!("the reply is {reply} and should be {wanted}")
-        }),
+        Attempted::Replied(reply) => {
+            demand_eq("the encoding of the reply", reply.encoding, Encoding::Json)?;
+            demand(reply.bytes == *wanted, || {
+                let (reply, wanted) = (excerpt(&reply.bytes), excerpt(wanted));
+                format!("the reply is {reply} and should be {wanted}")
+            })
+        }
         other @ (Attempted::Failed(_) | Attempted::NotResponding) => Err(Failure::new(format!(
             "the service replied, and that was told as {other:?}"
         ))),

@@ -230,8 +230,8 @@ mod tests {
     use std::future::{pending, poll_fn, ready};
     use std::time::Duration;
 
-    use bytes::Bytes;
     use refrain_core::Epoch;
+    use refrain_core::port::destination::Reply;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -280,7 +280,7 @@ mod tests {
     }
 
     fn replied() -> Attempted {
-        Attempted::Replied(Bytes::new())
+        Attempted::Replied(Reply::nothing())
     }
 
     #[tokio::test(start_paused = true)]

@@ -60,8 +60,8 @@ async fn what_is_sent_before_the_activation_waits_for_it_and_keeps_its_order() {
 async fn default_channel_repeats_only_what_is_unsettled_and_only_at_the_next_recovery() {
     let mut desk = World::new();
     desk.notes.change_script(
-        [Act::reply(""), Act::fail("no"), Act::Silence],
-        Act::reply(""),
+        [Act::confirm(), Act::fail("no"), Act::Silence],
+        Act::confirm(),
     );
     let refrain = desk.start().await;
     let handle = refrain.processor::<Desk>("desk");
@@ -130,7 +130,7 @@ async fn stop_is_told_to_every_subscriber_also_to_new_ones_and_deliver_goes_on()
     pass(Duration::from_secs(3600)).await;
     assert_eq!(desk.letters.calls(), 8, "accepted, and not delivered");
 
-    desk.letters.change_script([], Act::reply(""));
+    desk.letters.change_script([], Act::confirm());
     handle.deliver("letters").await.unwrap();
     settled(&refrain, "letters").await;
     let resumed = |told: &Signal| matches!(told, Signal::DeliveryResumed { .. });

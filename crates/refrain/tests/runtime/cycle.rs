@@ -147,7 +147,7 @@ struct Cycle {
 
 impl Cycle {
     fn new() -> Cycle {
-        let taking = || ScriptedDestination::always(Act::reply(""));
+        let taking = || ScriptedDestination::always(Act::confirm());
         Cycle {
             journal: MemoryJournal::new(),
             out: taking(),
@@ -228,7 +228,7 @@ async fn crash_between_a_delivery_and_its_settlement_delivers_it_again_marked_as
         let mut cycle = Cycle::new();
         let unsettled = |destination: &ScriptedDestination, is_unsettled: bool| {
             if is_unsettled {
-                destination.change_script([Act::reply(""), Act::reply("")], Act::Silence);
+                destination.change_script([Act::confirm(), Act::confirm()], Act::Silence);
             }
         };
         unsettled(&cycle.out, out);
@@ -241,7 +241,7 @@ async fn crash_between_a_delivery_and_its_settlement_delivers_it_again_marked_as
         pass(Duration::from_millis(100)).await;
         cycle.crash(refrain);
         for destination in [&cycle.out, &cycle.out_default] {
-            destination.change_script([], Act::reply(""));
+            destination.change_script([], Act::confirm());
         }
 
         let refrain = cycle.launch();

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use refrain::{
     ChannelOptions, ChannelStatus, Channels, Destination, Encoding, MemoryJournal, Never, OneWay,
-    Outbox, Outcome, Processor, RedeliveryPolicy, Refrain, RequestReply, Settlement,
+    Outbox, Outcome, Processor, RedeliveryPolicy, Refrain, Reply, RequestReply, Settlement,
 };
 use refrain_testkit::{Act, ScriptedDestination};
 use serde::{Deserialize, Serialize};
@@ -95,10 +94,8 @@ impl Desk {
 }
 
 /// A number as a destination replies it.
-pub(crate) fn reply(number: u64) -> Bytes {
-    let mut bytes = Vec::new();
-    Encoding::Cbor.encode(&number, &mut bytes).unwrap();
-    bytes.into()
+pub(crate) fn reply(number: u64) -> Reply {
+    Reply::encode(Encoding::Cbor, &number).unwrap()
 }
 
 /// The number that a delivery brings.
@@ -122,8 +119,8 @@ impl World {
             journal: MemoryJournal::new(),
             questions: ScriptedDestination::always(Act::reply(reply(1))),
             other: ScriptedDestination::always(Act::reply(reply(2))),
-            letters: ScriptedDestination::always(Act::reply(Bytes::new())),
-            notes: ScriptedDestination::always(Act::reply(Bytes::new())),
+            letters: ScriptedDestination::always(Act::confirm()),
+            notes: ScriptedDestination::always(Act::confirm()),
             options: RedeliveryPolicy::default().into(),
         }
     }

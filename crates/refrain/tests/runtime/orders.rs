@@ -3,19 +3,14 @@
 use crate::first_page::{
     CardVerdict, OrderRejected, OrderStored, Orders, Status, SubmitOrder, VALIDATION,
 };
-use bytes::Bytes;
 use refrain::{
     AskError, Attempted, ChannelOptions, Encoding, History, MemoryJournal, RedeliveryPolicy,
-    Refrain,
+    Refrain, Reply,
 };
 use refrain_testkit::{Act, ScriptedDestination};
 
 fn validated() -> Attempted {
-    let mut reply = Vec::new();
-    Encoding::Cbor
-        .encode(&CardVerdict::Validated, &mut reply)
-        .unwrap();
-    Attempted::Replied(Bytes::from(reply))
+    Attempted::Replied(Reply::encode(Encoding::Cbor, &CardVerdict::Validated).unwrap())
 }
 
 async fn start(journal: &MemoryJournal, validator: &ScriptedDestination) -> Refrain {

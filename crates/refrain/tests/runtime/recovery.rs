@@ -257,7 +257,7 @@ async fn clock_that_was_set_back_delays_no_redelivery() {
     let mut desk = crate::desk::World::new();
     desk.letters.change_script(
         [refrain_testkit::Act::fail("busy")],
-        refrain_testkit::Act::reply(""),
+        refrain_testkit::Act::confirm(),
     );
     let refrain = desk.start().await;
     let handle = refrain.processor::<crate::desk::Desk>("desk");

@@ -7,7 +7,7 @@ use refrain_testkit::{Act, ScriptedDestination};
 #[tokio::test(start_paused = true)]
 async fn standalone_channel_accepts_without_a_processor_and_delivers_each_also_after_a_crash() {
     let journal = MemoryJournal::new();
-    let printer = ScriptedDestination::scripted([Act::reply("")], Act::Silence);
+    let printer = ScriptedDestination::scripted([Act::confirm()], Act::Silence);
     let start = async |journal: &MemoryJournal| {
         Refrain::builder()
             .journal(journal.clone())
@@ -30,7 +30,7 @@ async fn standalone_channel_accepts_without_a_processor_and_delivers_each_also_a
     let journal = journal.crash();
     drop(refrain);
 
-    printer.change_script([], Act::reply(""));
+    printer.change_script([], Act::confirm());
     let refrain = start(&journal).await;
     let labels = refrain.processor::<Relay<String>>("labels");
     while labels.channels().await.unwrap()[0].pending > 0 {

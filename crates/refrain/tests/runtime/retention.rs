@@ -261,7 +261,7 @@ async fn deliveries_that_wait_in_the_journal_alone_are_kept_until_they_are_in_me
         }
         world.crash(refrain);
 
-        world.letters.change_script([], Act::reply(""));
+        world.letters.change_script([], Act::confirm());
         let refrain = start_desk(&world, &snapshots).await;
         if is_ignored {
             let mut events = refrain.events();

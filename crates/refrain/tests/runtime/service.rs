@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use refrain::{Attempted, Delivery, Destination, ServiceDestination, Signal};
+use refrain::{Attempted, Delivery, Destination, Reply, ServiceDestination, Signal};
 use refrain_testkit::conformance::destination::{self, Arrived, Instance, Service};
 
 use crate::desk::{Desk, Job, World, settled};
@@ -24,7 +24,10 @@ impl Directed {
         });
         let act = self.acts.lock().unwrap().pop_front();
         match act.unwrap_or(Service::Echo) {
-            Service::Echo => Ok(Attempted::Replied(delivery.request)),
+            Service::Echo => Ok(Attempted::Replied(Reply::new(
+                delivery.encoding,
+                delivery.request,
+            ))),
             Service::Fail => Err("the service failed".into()),
             Service::Silence => std::future::pending().await,
         }

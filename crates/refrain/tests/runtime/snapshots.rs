@@ -257,7 +257,7 @@ async fn deliveries_that_were_open_before_a_snapshot_survive_it() {
         .unwrap();
 
     for destination in [&desk.letters, &desk.notes] {
-        destination.change_script([], Act::reply(""));
+        destination.change_script([], Act::confirm());
     }
     desk.questions
         .change_script([], Act::reply(crate::desk::reply(9)));

@@ -141,13 +141,21 @@ fn steps_of_every_cause_have_their_bytes() {
         ..step(delivered)
     };
     check("step-delivered-parked", &Entry::Step(parked));
-    for (name, what, settlement) in [
-        ("reply", OutcomeCause::Reply(1), Settlement::Confirm),
-        ("failure", OutcomeCause::Failure(2), Settlement::Redeliver),
+    let reply = RecordedMessage::Reply(Encoded {
+        encoding: Encoding::Json,
+        bytes: b"true",
+    });
+    for (name, what, message) in [
+        ("reply", OutcomeCause::Reply(1), reply),
+        (
+            "failure",
+            OutcomeCause::Failure(2),
+            RecordedMessage::Bytes(b"no"),
+        ),
         (
             "silence",
             OutcomeCause::NotResponding(3),
-            Settlement::Redeliver,
+            RecordedMessage::Nothing,
         ),
     ] {
         let (delivery, attempt) = (at(0, 4), 2);
@@ -156,8 +164,13 @@ fn steps_of_every_cause_have_their_bytes() {
             attempt,
             what,
         };
+        let settlement = match what {
+            OutcomeCause::Reply(_) => Settlement::Confirm,
+            OutcomeCause::Failure(_) | OutcomeCause::NotResponding(_) => Settlement::Redeliver,
+        };
         let outcome = Step {
             settled: Some((delivery, settlement)),
+            message,
             ..step(outcome)
         };
         check(&format!("step-outcome-{name}"), &Entry::Step(outcome));

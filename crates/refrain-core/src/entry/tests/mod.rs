@@ -10,6 +10,7 @@ use crate::cause::{Cause, DeliveryId, OutcomeCause};
 use crate::codec::Encoding;
 use crate::id::{Epoch, Key, Name};
 use crate::outcome::Settlement;
+use crate::processor::Encoded;
 use crate::time::Timestamp;
 
 impl Entry<'_> {
@@ -53,6 +54,7 @@ enum OwnedMessage {
     Nothing,
     Bytes(Vec<u8>),
     Digest([u8; 32]),
+    Reply(Encoding, Vec<u8>),
 }
 
 #[derive(Debug, Clone)]
@@ -96,6 +98,10 @@ impl OwnedStep {
                 OwnedMessage::Nothing => RecordedMessage::Nothing,
                 OwnedMessage::Bytes(bytes) => RecordedMessage::Bytes(bytes),
                 OwnedMessage::Digest(digest) => RecordedMessage::Digest(digest),
+                OwnedMessage::Reply(encoding, bytes) => RecordedMessage::Reply(Encoded {
+                    encoding: *encoding,
+                    bytes,
+                }),
             },
             answer: &self.answer,
             events: Events(&events),
@@ -176,6 +182,8 @@ fn step() -> impl Strategy<Value = Vec<u8>> {
         Just(OwnedMessage::Nothing),
         vec(any::<u8>(), 0..9).prop_map(OwnedMessage::Bytes),
         any::<[u8; 32]>().prop_map(OwnedMessage::Digest),
+        (encoding.clone(), vec(any::<u8>(), 0..9))
+            .prop_map(|(encoding, bytes)| OwnedMessage::Reply(encoding, bytes)),
     ];
     let envelope = (
         delivery(),

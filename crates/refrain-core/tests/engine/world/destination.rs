@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use refrain_core::Encoding;
-use refrain_core::port::destination::{Attempted, Delivery, Failure};
+use refrain_core::port::destination::{Attempted, Delivery, Failure, Reply};
 
 /// What a destination does with an attempt: what is heard of it, and how much later. What comes
 /// after the attempt's time is up comes late.
@@ -35,9 +34,7 @@ pub(crate) fn scripted(mut what: Vec<Vec<(Duration, Attempted)>>) -> Script {
 }
 
 pub(crate) fn reply(number: u64) -> Attempted {
-    let mut bytes = Vec::new();
-    Encoding::Cbor.encode(&number, &mut bytes).unwrap();
-    Attempted::Replied(Bytes::from(bytes))
+    Attempted::Replied(Reply::encode(Encoding::Cbor, &number).unwrap())
 }
 
 pub(crate) fn failed(error: &str) -> Attempted {

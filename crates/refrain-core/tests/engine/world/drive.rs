@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use refrain_core::port::destination::{Attempted, Delivery};
+use refrain_core::port::destination::{Attempted, Delivery, Reply};
 use refrain_core::{
     DeliveredId, Effect, Input, MessageId, Name, StoredAnswer, Ticket, Timestamp, stored_answer,
 };
@@ -159,7 +158,7 @@ impl<P: Tested> World<P> {
                     channel,
                     number,
                     attempt,
-                    ended: Attempted::Replied(Bytes::from(reply)),
+                    ended: Attempted::Replied(Reply::new(P::ENCODING, reply)),
                 };
                 self.later(Duration::ZERO, ended);
             }
