@@ -48,22 +48,22 @@ fn check(scenario: fn()) {
 }
 
 fn run(scheduler: impl Scheduler + 'static, scenario: fn()) {
-    let count = Arc::new(Count(AtomicU64::new(0)));
-    let counted = Arc::clone(&count);
+    let begun = Begun(Arc::default());
+    let count = Arc::clone(&begun.0);
     let mut config = Config::new();
     config.stack_size = 512 * 1024;
     config.silence_warnings = true;
     let schedules = Runner::new(scheduler, config).run(move || {
-        counted.0.fetch_add(1, Ordering::Relaxed);
+        count.fetch_add(1, Ordering::Relaxed);
         scenario();
     });
     println!("schedules: {schedules}");
 }
 
 /// Schedules that were begun; says so when one fails.
-struct Count(AtomicU64);
+struct Begun(Arc<AtomicU64>);
 
-impl Drop for Count {
+impl Drop for Begun {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let begun = self.0.load(Ordering::Relaxed);
