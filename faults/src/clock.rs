@@ -1,6 +1,8 @@
 //! The clock of the ring: faults happen at times, on real disks.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use refrain_core::Timestamp;
 
 /// A moment.
 #[derive(Debug, Clone, Copy)]
@@ -29,4 +31,15 @@ impl Clock {
 )]
 pub(crate) fn pass(span: Duration) {
     std::thread::sleep(span);
+}
+
+/// The time of day, as the system says it now.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a wall clock shows is what the ring moves and compares"
+)]
+pub(crate) fn time_of_day() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = since.unwrap_or_default().as_micros();
+    Timestamp::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }

@@ -28,6 +28,7 @@ mod run;
 mod runtime_work;
 mod shelter;
 mod strace;
+mod wall_clock;
 mod work;
 
 use std::process::ExitCode;

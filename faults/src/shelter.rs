@@ -11,6 +11,7 @@ use std::process::{Command, ExitStatus};
 use crate::image::{Mounted, call};
 use crate::power::Cut;
 use crate::ring::Need;
+use crate::wall_clock;
 
 /// What starts a program with mounts and processes of its own, and ends it with whoever started it.
 const SHELTER: [&str; 10] = [
@@ -46,6 +47,7 @@ const FORBIDDEN: [&str; 8] = [
 pub(crate) struct Abilities {
     mount: Result<(), Inability>,
     clock: Result<(), Inability>,
+    wall_clock: Result<(), Inability>,
     trace: Result<(), Inability>,
 }
 
@@ -81,6 +83,9 @@ impl Abilities {
         let mount = shelter
             .clone()
             .and_then(|()| mount_once(scratch).map_err(Inability::of));
+        let wall_clock = shelter
+            .clone()
+            .and_then(|()| wall_clock::try_once(scratch).map_err(Inability::of));
         let clock = shelter.and_then(|()| {
             call("unshare", &["--time", "--monotonic", "5", "--fork", "true"])
                 .map_err(Inability::of)
@@ -89,6 +94,7 @@ impl Abilities {
         Abilities {
             mount,
             clock,
+            wall_clock,
             trace,
         }
     }
@@ -101,6 +107,7 @@ impl Abilities {
         match need {
             Need::Mount => self.mount.clone(),
             Need::Clock => self.clock.clone(),
+            Need::WallClock => self.wall_clock.clone(),
             Need::Trace => self.trace.clone(),
         }
     }

@@ -42,10 +42,32 @@ pub enum Meaningless {
     Slot,
     /// Bytes of the mark's file that belong to no slot.
     BetweenSlots,
-    /// The header of the spare segment, to a reader, who does not look at it.
+    /// The header of the spare segment: it holds nothing, and is made again.
     Spare,
+    /// The header of a sealed segment, or declarations of a stream segment: the directory says it as
+    /// well, and nobody reads them while it is right.
+    InDirectory,
+    /// The directory: what it says is gathered again from the other files.
+    Directory,
     /// Of a whole file: one that is not needed, or is made again.
     Whole,
+}
+
+impl Meaningless {
+    /// Places that nothing was written to.
+    fn is_zeros(self) -> bool {
+        match self {
+            Meaningless::Padding | Meaningless::BehindTheEnd | Meaningless::BetweenSlots => true,
+            Meaningless::SealedFrame
+            | Meaningless::SealedDeclaration
+            | Meaningless::Index
+            | Meaningless::Slot
+            | Meaningless::Spare
+            | Meaningless::InDirectory
+            | Meaningless::Directory
+            | Meaningless::Whole => false,
+        }
+    }
 }
 
 /// How often each outcome was seen.
@@ -80,16 +102,39 @@ impl Tally {
     }
 }
 
-/// Flips bits of all files of `specimen`, one at a time: in each file the one with the number `from`
-/// and, from there on, every one `stride` further.
+/// Which bits are flipped.
+#[derive(Debug, Clone, Copy)]
+pub struct Bits {
+    /// The number of the first in each file...
+    pub from: usize,
+    /// ... and how far the next one is.
+    pub stride: usize,
+    /// Of zeros that mean nothing, such as padding.
+    pub zeros: Zeros,
+}
+
+/// How many bits are flipped of a byte that is zero and means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zeros {
+    /// Each.
+    EachBit,
+    /// One: another one in the next byte.
+    OneBit,
+}
+
+/// Flips bits of all files of `specimen`, one at a time.
 #[must_use]
-pub fn flips(specimen: &Specimen, from: usize, stride: usize) -> Tally {
+pub fn flips(specimen: &Specimen, bits: Bits) -> Tally {
     let mut tally = Tally::default();
     for name in specimen.files.0.keys() {
         let bytes = specimen.files.bytes(name);
         let places = Places::of(name, bytes, specimen);
-        for number in (from..bytes.len() * 8).step_by(stride) {
+        for number in (bits.from..bytes.len() * 8).step_by(bits.stride) {
             let (byte, bit) = (number / 8, number % 8);
+            let is_nothing = bytes[byte] == 0 && places.at(byte).is_some_and(Meaningless::is_zeros);
+            if is_nothing && bits.zeros == Zeros::OneBit && bit != byte % 8 {
+                continue;
+            }
             let mut files = specimen.files.clone();
             if let Some(changed) = files.bytes_mut(name) {
                 changed[byte] ^= 1 << bit;
@@ -122,6 +167,85 @@ pub fn files(specimen: &Specimen) -> Tally {
         }
     }
     tally
+}
+
+/// The controls: damage that nothing can see, which the same check must find.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Control {
+    /// How often it was tried.
+    pub runs: u64,
+    /// How often the check went red.
+    pub red: u64,
+}
+
+impl Control {
+    fn run(&mut self, is_red: bool) {
+        self.runs += 1;
+        self.red += u64::from(is_red);
+    }
+}
+
+/// Flips bits of all entries in log segments and makes the checksums right: the journal serves them.
+#[must_use]
+pub fn resealed_flips(specimen: &Specimen) -> Control {
+    let mut control = Control::default();
+    let damage = Damage {
+        name: "",
+        meaningless: None,
+    };
+    for name in specimen
+        .files
+        .0
+        .keys()
+        .filter(|name| name.ends_with(".log"))
+    {
+        let parts = layout(specimen.files.bytes(name)).into_iter();
+        for (record, _) in parts.filter(|(_, part)| *part == Part::Entry) {
+            let mut files = specimen.files.clone();
+            if let Some(byte) = files
+                .bytes_mut(name)
+                .and_then(|bytes| bytes.get_mut(record.end - 1))
+            {
+                *byte ^= 1;
+            }
+            let (opened, _) = specimen::open(files.resealed());
+            control.run(damage.verdict(specimen, opened).is_err());
+        }
+    }
+    control
+}
+
+/// Puts all files of an earlier time in the place of those of now.
+#[must_use]
+pub fn rolled_back(specimen: &Specimen) -> Control {
+    let damage = Damage {
+        name: "",
+        meaningless: None,
+    };
+    let (opened, _) = specimen::open(specimen.earlier.clone());
+    let mut control = Control::default();
+    control.run(damage.verdict(specimen, opened).is_err());
+    control
+}
+
+/// Flips bits of a snapshot's content and makes the checksum right: it is served.
+///
+/// # Panics
+/// When a snapshot cannot be stored in memory.
+#[must_use]
+pub fn resealed_snapshot_flips() -> Control {
+    let stream = Name::new("orders").expect("it is a name");
+    let (whole, content) = specimen::snapshot(&stream, Position::FIRST);
+    let mut control = Control::default();
+    for byte in whole.len() - content.len()..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[byte] ^= 1;
+        let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+        let served = fuzzing::snapshot(&stream, Position::FIRST, &bytes);
+        control.run(served.is_some_and(|served| served != content));
+    }
+    control
 }
 
 /// Flips each bit of a snapshot's file.
@@ -232,9 +356,9 @@ impl Damage<'_> {
                 .meaningless
                 .map(Seen::Unchanged)
                 .ok_or_else(|| "does not see that bytes with a meaning are damaged".to_owned()),
-            Err(Refusal::Open(OpenError::Version { .. } | OpenError::Missing { .. })) => {
-                Ok(Seen::Refused)
-            }
+            Err(Refusal::Open(
+                OpenError::Version { .. } | OpenError::Newer { .. } | OpenError::Missing { .. },
+            )) => Ok(Seen::Refused),
             Err(Refusal::Open(OpenError::Corrupt { place, .. })) if names_a_place(&place) => {
                 Ok(Seen::Refused)
             }
@@ -267,19 +391,28 @@ impl Places {
             ]
         } else if name.ends_with(".idx") {
             vec![(0..end, Some(Meaningless::Index))]
+        } else if name == "directory" {
+            vec![(0..end, Some(Meaningless::Directory))]
         } else if let Some(number) = name.strip_suffix(".log") {
             let is_spare = layout(bytes).len() == specimen::EMPTY_PARTS;
             let is_sealed = specimen.files.0.contains_key(&format!("{number}.idx"));
+            let is_known = specimen.has_directory() && !is_spare && !specimen.is_tail(name);
             let meaning = |part| match part {
                 Part::Padding => Some(Meaningless::Padding),
                 Part::Rest => Some(Meaningless::BehindTheEnd),
                 Part::Frame => is_sealed.then_some(Meaningless::SealedFrame),
                 Part::Declaration => is_sealed.then_some(Meaningless::SealedDeclaration),
+                Part::Header if is_known => Some(Meaningless::InDirectory),
                 Part::Header => is_spare.then_some(Meaningless::Spare),
                 Part::Entry => None,
             };
             let parts = layout(bytes).into_iter();
             parts.map(|(range, part)| (range, meaning(part))).collect()
+        } else if name.ends_with(".seg") && specimen.has_directory() {
+            let pages = fuzzing::declaration_pages(bytes).into_iter();
+            pages
+                .map(|page| (page, Some(Meaningless::InDirectory)))
+                .collect()
         } else {
             vec![(0..end, None)]
         };

@@ -49,6 +49,11 @@ impl<'a> Script<'a> {
         taken
     }
 
+    /// All bytes that are left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        self.bytes(self.0.len())
+    }
+
     fn array<const N: usize>(&mut self) -> [u8; N] {
         let mut array = [0; N];
         let taken = self.bytes(N);

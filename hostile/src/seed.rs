@@ -29,6 +29,20 @@ pub fn write(dir: &Path) -> io::Result<()> {
     }
     let ledger = dir.join("ledger").join("seed-0");
     std::fs::write(ledger, crate::target::empty_snapshot())?;
+    std::fs::write(
+        dir.join("backup").join("seed-0"),
+        crate::target::backup_seed(),
+    )?;
+    let requests = crate::target::request_seeds();
+    let responses = crate::target::response_seeds();
+    for (target, seeds) in [("request", requests), ("response", responses)] {
+        for (number, seed) in seeds.into_iter().enumerate() {
+            std::fs::write(dir.join(target).join(format!("seed-{number}")), seed)?;
+        }
+    }
+    // {"id": 7, "at": [-1, 1.5]}
+    let payload = b"\xa2\x62id\x07\x62at\x82\x20\xfa\x3f\xc0\x00\x00";
+    std::fs::write(dir.join("payload").join("seed-0"), payload)?;
     let stream = Name::new("orders").expect("it is a name");
     let (snapshot, _) = specimen::snapshot(&stream, Position::FIRST);
     std::fs::write(dir.join("snapshot").join("seed-0"), snapshot)
@@ -51,6 +65,17 @@ fn seeds(specimen: &Specimen) -> Vec<(&'static str, Vec<u8>)> {
             seeds.extend(part(wanted).map(|(range, _)| (target, log[range].to_vec())));
         }
     }
+    for (name, file) in &specimen.files.0 {
+        if name.ends_with(".seg") {
+            seeds.push(("stream-segment", file.bytes.to_vec()));
+        } else if name == "directory" {
+            seeds.push(("directory-file", file.bytes.to_vec()));
+        }
+    }
+    seeds.push((
+        "block",
+        [&[0, 1, 0, 0, 0, 9, 0, 0, 0][..], b"\x90\x05\0\0\0hello"].concat(),
+    ));
     for name in logs {
         let index = specimen.files.bytes(&name.replace(".log", ".idx"));
         if !index.is_empty() {

@@ -37,30 +37,67 @@ pub struct Specimen {
     pub kept: Vec<Kept>,
 }
 
+impl Specimen {
+    /// Whether it was closed in good order.
+    #[must_use]
+    pub fn has_directory(&self) -> bool {
+        self.files.0.contains_key("directory")
+    }
+
+    /// Whether this is the log segment that the log ends in: the last one but for the spare.
+    #[must_use]
+    pub fn is_tail(&self, name: &str) -> bool {
+        let is_log = |name: &&String| name.ends_with(".log");
+        self.files
+            .0
+            .keys()
+            .filter(is_log)
+            .rev()
+            .nth(1)
+            .is_some_and(|tail| tail == name)
+    }
+}
+
 /// The steps of a history.
 struct History {
     name: &'static str,
     /// Appends, one frame each, over three streams.
     appends: u64,
-    /// Whether all but the last entries of each stream are forgotten in the end.
-    is_forgotten: bool,
+    end: End,
 }
 
-const HISTORIES: [History; 3] = [
+/// How a history ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Killed.
+    Killed,
+    /// All but the last entries of each stream are forgotten; then killed.
+    Forgotten,
+    /// What is sealed is rewritten as a stream segment in the middle and again before the last
+    /// appends, and the journal is closed in good order, with its directory.
+    Compacted,
+}
+
+const HISTORIES: [History; 4] = [
     History {
         name: "one segment",
         appends: 3,
-        is_forgotten: false,
+        end: End::Killed,
     },
     History {
         name: "sealed segments",
         appends: 110,
-        is_forgotten: false,
+        end: End::Killed,
     },
     History {
         name: "removed segments",
         appends: 110,
-        is_forgotten: true,
+        end: End::Forgotten,
+    },
+    History {
+        name: "stream segments",
+        appends: 220,
+        end: End::Compacted,
     },
 ];
 
@@ -135,10 +172,19 @@ fn write(history: &History, identity: u64) -> (Files, Files) {
     for number in 0..history.appends {
         if number == history.appends / 2 {
             until_settled(&memory);
+            if history.end == End::Compacted {
+                wait(journal.compact()).expect("nothing is damaged");
+            }
             drop(journal);
             earlier = memory.files();
-            as_killed(&mut earlier);
+            if history.end != End::Compacted {
+                as_killed(&mut earlier);
+            }
             journal = open();
+        }
+        if history.end == End::Compacted && number == history.appends * 3 / 4 {
+            until_settled(&memory);
+            wait(journal.compact()).expect("nothing is damaged");
         }
         let head = &mut heads[usize::try_from(number % 3).unwrap_or(0)];
         let mut batch = Batch::default();
@@ -148,7 +194,7 @@ fn write(history: &History, identity: u64) -> (Files, Files) {
         let appended = wait(journal.append(&stream(number), *head, batch));
         *head = appended.expect("it is appended").next();
     }
-    if history.is_forgotten {
+    if history.end == End::Forgotten {
         for (number, head) in (0..).zip(heads) {
             let below = Position::new(head.get() - 2).expect("there are more than two");
             wait(journal.forget(&stream(number), below)).expect("it is forgotten");
@@ -158,7 +204,9 @@ fn write(history: &History, identity: u64) -> (Files, Files) {
     until_settled(&memory);
     drop(journal);
     let mut files = memory.files();
-    as_killed(&mut files);
+    if history.end != End::Compacted {
+        as_killed(&mut files);
+    }
     // The real lock file is there and empty.
     files.put("lock", Vec::new());
     (files, earlier)
@@ -246,5 +294,9 @@ mod tests {
         assert!(!has(&first[0], "0000000001.idx"));
         assert!(has(&first[1], "0000000002.idx"));
         assert!(!has(&first[2], "0000000001.log"));
+        assert!(has(&first[3], "directory") && !has(&first[3], "0000000001.log"));
+        let names = || first[3].files.0.keys();
+        assert!(names().any(|name| name.ends_with(".seg")));
+        assert!(names().filter(|name| name.ends_with(".idx")).count() > 1);
     }
 }

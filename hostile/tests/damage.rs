@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
-use hostile::damage::{self, Meaningless, Seen, Tally};
+use hostile::damage::{self, Bits, Meaningless, Seen, Tally, Zeros};
 use hostile::specimen;
 
 /// Bits that are passed over between two flips: no multiple of a byte, so that all bits of bytes
@@ -25,7 +25,12 @@ fn none_is_served(tally: &Tally) {
 fn flipped_bits_are_refused_or_mean_nothing() {
     let mut total = Tally::default();
     for specimen in specimen::all() {
-        total.add(damage::flips(&specimen, 0, STRIDE));
+        let bits = Bits {
+            from: 0,
+            stride: STRIDE,
+            zeros: Zeros::EachBit,
+        };
+        total.add(damage::flips(&specimen, bits));
     }
     none_is_served(&total);
     let slot = Seen::Unchanged(Meaningless::Slot);

@@ -81,6 +81,18 @@ fn a_sealed_segment_that_was_cut_short_is_refused_where_it_is_read() {
     is_refused(&files, LOG);
 }
 
+/// Found by exchanging files: it was told as something that may pass.
+#[test]
+fn a_sealed_segment_with_neither_header_nor_index_is_damage_where_it_is_read() {
+    let mut files = specimen::all().swap_remove(3).files;
+    let index = files.0.keys().find(|name| name.ends_with(".idx")).unwrap();
+    let log = index.replace(".idx", ".log");
+    let (index, header) = (index.clone(), 0..48);
+    files.bytes_mut(&log).unwrap()[header].fill(b'?');
+    files.bytes_mut(&index).unwrap()[0] ^= 1;
+    is_refused(&files, &log);
+}
+
 #[test]
 fn an_index_that_was_cut_short_is_made_again_and_its_segment_is_read_meanwhile() {
     let specimen = sealed_segments();
@@ -109,7 +121,7 @@ fn a_number_of_two_to_the_24_streams_makes_no_large_table() {
 #[test]
 fn two_streams_with_one_name_are_refused() {
     let files = log(vec![declared(0, "twin"), declared(1, "twin")]);
-    is_refused(&files, "/journal at offset 0");
+    is_refused(&files, LOG);
 }
 
 #[test]

@@ -12,12 +12,13 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 8] = [
     tool("perl", "perl-base"),
     tool("strace", "strace"),
     tool("mkfs.ext4", "e2fsprogs"),
     tool("mount", "mount"),
     tool("losetup", "mount"),
+    tool("faketime", "faketime"),
     tool("unshare", "util-linux"),
     tool("setpriv", "util-linux"),
 ];
@@ -148,7 +149,7 @@ mod tests {
         let all: Vec<&Tool> = TOOLS.iter().collect();
         assert_eq!(
             packages(&all),
-            "e2fsprogs mount perl-base strace util-linux"
+            "e2fsprogs faketime mount perl-base strace util-linux"
         );
     }
 

@@ -322,6 +322,7 @@ impl Filling<'_> {
             OpenError::Options { .. }
             | OpenError::Locked { .. }
             | OpenError::Version { .. }
+            | OpenError::Newer { .. }
             | OpenError::Io { .. }
             | OpenError::Missing { .. }
             | _ => BackupError::Journal(error),

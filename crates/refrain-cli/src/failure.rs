@@ -85,7 +85,7 @@ impl From<OpenError> for Failure {
                 "`refrain journal verify` names all that is damaged, `refrain journal repair` what can \
                  be done",
             ),
-            OpenError::Version { .. } => (
+            OpenError::Version { .. } | OpenError::Newer { .. } => (
                 Exit::Refused,
                 "use the version of refrain that belongs to the program",
             ),

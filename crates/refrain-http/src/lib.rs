@@ -18,6 +18,9 @@ mod body;
 mod cloudevents;
 mod depth;
 mod destination;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ingress;
 mod media_type;
 mod serve;

@@ -41,7 +41,9 @@ pub(crate) fn read<'a>(
     let (header, streams) = match DirectoryHeader::decode(bytes) {
         Ok(decoded) => decoded,
         Err(Unreadable::Damaged) => return refused("it is damaged"),
-        Err(Unreadable::Version(_)) => return refused("it is of another version"),
+        Err(Unreadable::Version(_) | Unreadable::Newer) => {
+            return refused("it is of another version");
+        }
     };
     let (end, of) = (&header.end, &mark.end);
     let is_reached = (end.segment, end.offset) <= (of.segment, of.offset) && end.frame <= of.frame;

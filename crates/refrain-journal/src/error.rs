@@ -39,6 +39,14 @@ pub enum OpenError {
         /// Its version.
         version: u32,
     },
+    /// A newer version of this program wrote something that this one would misunderstand.
+    #[error(
+        "R0103: a newer version of Refrain wrote {place}: bytes are used that format 1 reserves"
+    )]
+    Newer {
+        /// File and offset.
+        place: String,
+    },
     /// A file could not be used.
     #[error("R0104: {} cannot be used", path.display())]
     Io {
@@ -70,7 +78,7 @@ impl OpenError {
             OpenError::Options { .. } => "R0100",
             OpenError::Locked { .. } => "R0101",
             OpenError::Corrupt { .. } => "R0102",
-            OpenError::Version { .. } => "R0103",
+            OpenError::Version { .. } | OpenError::Newer { .. } => "R0103",
             OpenError::Io { .. } => "R0104",
             OpenError::Missing { .. } => "R0105",
         }
@@ -81,9 +89,10 @@ impl OpenError {
     pub fn disposition(&self) -> Disposition {
         match self {
             OpenError::Locked { .. } | OpenError::Io { .. } => Disposition::Again,
-            OpenError::Options { .. } | OpenError::Version { .. } | OpenError::Missing { .. } => {
-                Disposition::Reject
-            }
+            OpenError::Options { .. }
+            | OpenError::Version { .. }
+            | OpenError::Newer { .. }
+            | OpenError::Missing { .. } => Disposition::Reject,
             OpenError::Corrupt { .. } => Disposition::Halt,
         }
     }
@@ -93,6 +102,13 @@ impl OpenError {
         move |source| OpenError::Io {
             path: path.to_path_buf(),
             source,
+        }
+    }
+
+    /// Reserved bytes are used at `offset` of `path`.
+    pub(crate) fn newer(path: &Path, offset: u64) -> OpenError {
+        OpenError::Newer {
+            place: format!("{} at offset {offset}", path.display()),
         }
     }
 

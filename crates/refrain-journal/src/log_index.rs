@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::format::Unreadable;
 use crate::format::catalogue::{Row, Span};
 use crate::format::record::Declaration;
 use crate::format::segment_header::SegmentHeader;
@@ -48,10 +47,8 @@ impl LogIndex {
     ) -> Result<LogIndex, Flaw> {
         let mut header = [0; INDEX_HEADER_BYTES];
         read_exact_at(file.as_ref(), &mut header, 0)?;
-        check_header(segment, &header).map_err(|error| match error {
-            Unreadable::Damaged => Flaw::damaged(0, "this is not the segment's index"),
-            Unreadable::Version(version) => Flaw::Version(version),
-        })?;
+        let flaw = Flaw::of(0, "this is not the segment's index");
+        check_header(segment, &header).map_err(flaw)?;
         let salt = segment.salt();
         Ok(LogIndex {
             catalogue: Catalogue::read(file.as_ref(), salt)?,

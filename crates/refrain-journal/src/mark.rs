@@ -64,6 +64,7 @@ impl MarkFile {
                 Err(Unreadable::Version(version)) => {
                     return Err(OpenError::Version { path, version });
                 }
+                Err(Unreadable::Newer) => return Err(OpenError::newer(&path, 0)),
                 Err(Unreadable::Damaged) => {}
             }
         }

@@ -9,13 +9,14 @@ use refrain_core::port::journal::{Chunk, ReadError};
 use refrain_core::{Name, Position};
 
 use crate::cursor::Done;
+use crate::error::OpenError;
 use crate::log_index::LogIndex;
 use crate::parts::Part;
 use crate::read_side::{ReadSide, check_first};
 use crate::recovery::table::Found;
 use crate::scan::{Item, Scan};
 use crate::sealed::{Content, Extent, SealedSegment};
-use crate::segment::Segment;
+use crate::segment::{Segment, log_name};
 use crate::source::{BlockRun, RecordRun, Source};
 use crate::storage::Access;
 use crate::stream_segment::catalogue::Flaw;
@@ -235,6 +236,14 @@ impl Reading {
         let (identity, number) = (header.identity, header.number);
         let segment = match Segment::open(disk, &side.dir, identity, number, Access::Read) {
             Ok(segment) => segment,
+            // It is there, so it was not rewritten: nobody uses its name again.
+            Err(OpenError::Corrupt { place, detail })
+                if disk
+                    .open(&side.dir.join(log_name(number)), Access::Read)
+                    .is_ok() =>
+            {
+                return Err(Lost::Unreadable(ReadError::Corrupt { place, detail }));
+            }
             Err(error) => {
                 return Err(Lost::Missing(io::Error::new(
                     io::ErrorKind::NotFound,

@@ -100,6 +100,7 @@ impl Segment {
         let header = match SegmentHeader::decode(&bytes[..filled]) {
             Ok(header) => header,
             Err(Unreadable::Version(version)) => return Err(OpenError::Version { path, version }),
+            Err(Unreadable::Newer) => return Err(OpenError::newer(&path, 0)),
             Err(Unreadable::Damaged) => {
                 return Err(OpenError::corrupt(
                     &path,

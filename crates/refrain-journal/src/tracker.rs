@@ -78,6 +78,7 @@ impl Tracker {
             OpenError::Options { .. }
             | OpenError::Locked { .. }
             | OpenError::Version { .. }
+            | OpenError::Newer { .. }
             | OpenError::Missing { .. } => ReadError::Unavailable(error.to_string()),
         })
     }

@@ -287,6 +287,65 @@ async fn a_missing_segment_or_mark_is_refused() {
     }
 }
 
+/// A spare segment, as the one that made `log` would make it.
+fn spare_after(log: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; log.len()];
+    bytes[..44].copy_from_slice(&log[..44]);
+    bytes[20..28].copy_from_slice(&2_u64.to_le_bytes());
+    sealed(&mut bytes);
+    bytes
+}
+
+/// Makes the checksum of a segment's header right.
+fn sealed(bytes: &mut [u8]) {
+    let checksum = crc32c::crc32c(&bytes[..44]);
+    bytes[44..48].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// B2.7
+#[tokio::test]
+async fn a_damaged_spare_that_holds_nothing_is_made_again_and_one_that_holds_something_is_refused()
+{
+    let spare = path("0000000002.log");
+    for byte in [0, 9, 21, 41, 47] {
+        let history = history(3).await;
+        let mut bytes = spare_after(&history.disk.get(&path("0000000001.log")));
+        bytes[byte] ^= 4;
+        // Anything may be in the rest of the first block: it means nothing.
+        bytes[4095] = 1;
+        history.disk.put(&spare, bytes.clone());
+        check_prefix(&history.disk, 3, history.ends[3], "a damaged spare").await;
+        let made = history
+            .disk
+            .paths()
+            .contains(&spare)
+            .then(|| history.disk.get(&spare));
+        assert_ne!(made.as_ref(), Some(&bytes), "it is removed, and made again");
+        bytes[8191] = 1;
+        history.disk.put(&spare, bytes);
+        let error = open(&history.disk).unwrap_err();
+        let names_it = |place: &String| place.ends_with("0000000002.log at offset 0");
+        assert!(
+            matches!(&error, OpenError::Corrupt { place, .. } if names_it(place)),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_spare_of_another_journal_or_a_later_version_is_not_made_again() {
+    let spare = path("0000000002.log");
+    for (at, with) in [(8, 2_u32), (12, 99), (40, 1)] {
+        let history = history(3).await;
+        let mut bytes = spare_after(&history.disk.get(&path("0000000001.log")));
+        bytes[at..at + 4].copy_from_slice(&with.to_le_bytes());
+        sealed(&mut bytes);
+        history.disk.put(&spare, bytes.clone());
+        assert!(open(&history.disk).is_err(), "{at}");
+        assert_eq!(history.disk.get(&spare), bytes);
+    }
+}
+
 #[tokio::test]
 async fn a_segment_of_another_journal_is_refused() {
     let history = history(3).await;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use refrain_core::port::journal::Journal;
 use refrain_core::port::snapshots::Snapshots;
-use refrain_journal::inspect::Inspector;
+use refrain_journal::inspect::{FindingKind, Inspector};
 use refrain_journal::{FileJournal, FileSnapshots, JournalOptions, JournalReader, OpenError};
 use support::{FaultDisk, batch, contents, name, position};
 
@@ -170,54 +170,80 @@ async fn snapshot_of_format_1_is_read() {
     assert_eq!(content, "state at 40");
 }
 
-/// Makes the file say version 2, whole: its checksum lies at `checksum_at` and covers what is before.
-fn of_version_2(bytes: &mut [u8], at: usize, checksum_at: usize) {
-    bytes[at + 8..at + 12].copy_from_slice(&2_u32.to_le_bytes());
+/// Changes the file and makes it whole again: its checksum lies at `checksum_at`, as seen from `at`,
+/// and covers what is before.
+fn resealed(bytes: &mut [u8], at: usize, checksum_at: usize, change: impl Fn(&mut [u8])) {
+    change(&mut bytes[at..]);
     let checksum = crc32c::crc32c(&bytes[at..at + checksum_at]);
     bytes[at + checksum_at..][..4].copy_from_slice(&checksum.to_le_bytes());
 }
 
-#[tokio::test]
-async fn files_of_a_later_format_are_refused_with_their_version() {
-    let seg = read("closed").paths();
-    let seg = seg
-        .iter()
-        .find(|path| path.extension().is_some_and(|ending| ending == "seg"));
-    let seg = seg
-        .unwrap()
-        .file_name()
-        .unwrap()
-        .to_string_lossy()
-        .into_owned();
-    let log = read("closed").paths();
-    let log = log
-        .iter()
-        .find(|path| path.extension().is_some_and(|ending| ending == "log"));
-    let log = log
-        .unwrap()
-        .file_name()
-        .unwrap()
-        .to_string_lossy()
-        .into_owned();
-    for (file, places, checksum_at) in [
-        ("mark", &[0, 2048][..], 76),
-        (log.as_str(), &[0], 44),
-        (seg.as_str(), &[0], 60),
-    ] {
+/// The name of the first file of the closed journal with this ending.
+fn first_with(ending: &str) -> String {
+    let paths = read("closed").paths();
+    let has_ending = |path: &&PathBuf| path.extension().is_some_and(|found| found == ending);
+    let path = paths.iter().find(has_ending).unwrap();
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// What opening says when the headers of a file are changed, for each kind of file. Without the
+/// directory, so that every file is looked at.
+fn refusals(change: impl Fn(&mut [u8], usize)) -> Vec<(String, OpenError)> {
+    let (log, seg) = (first_with("log"), first_with("seg"));
+    let headers = [
+        ("mark".to_owned(), vec![0, 2048], 76),
+        (log, vec![0], 44),
+        (seg, vec![0], 60),
+    ];
+    let refused = headers.map(|(file, places, checksum_at)| {
         let disk = read("closed");
-        // Without it every file is looked at.
         disk.delete(&Path::new(DIR).join("directory"));
-        let path = Path::new(DIR).join(file);
+        let path = Path::new(DIR).join(&file);
         let mut bytes = disk.get(&path);
         for at in places {
-            of_version_2(&mut bytes, *at, checksum_at);
+            resealed(&mut bytes, at, checksum_at, |header| {
+                change(header, checksum_at)
+            });
         }
         disk.put(&path, bytes);
-        let error = open(&disk).unwrap_err();
+        (file, open(&disk).unwrap_err())
+    });
+    refused.into()
+}
+
+#[tokio::test]
+async fn files_of_a_later_format_are_refused_with_their_version() {
+    let of_version_2 = |header: &mut [u8], _| header[8..12].copy_from_slice(&2_u32.to_le_bytes());
+    for (file, error) in refusals(of_version_2) {
         assert!(
             matches!(error, OpenError::Version { version: 2, .. }),
             "{file}: {error}"
         );
-        assert!(error.to_string().contains(file), "{error}");
+        assert!(error.to_string().contains(&file), "{error}");
     }
+}
+
+#[tokio::test]
+async fn reserved_bytes_that_are_used_are_refused_as_of_a_newer_version() {
+    // The last reserved byte lies before the checksum.
+    let reserved = |header: &mut [u8], checksum_at| header[checksum_at - 1] = 1;
+    for (file, error) in refusals(reserved) {
+        assert!(matches!(error, OpenError::Newer { .. }), "{file}: {error}");
+        assert_eq!(error.code(), "R0103");
+        assert!(error.to_string().contains(&file), "{error}");
+    }
+}
+
+/// The directory is a convenience: one that nobody understands is made again.
+#[tokio::test]
+async fn a_directory_of_a_newer_version_is_not_used_and_nothing_is_lost() {
+    let disk = read("closed");
+    let path = Path::new(DIR).join("directory");
+    let mut bytes = disk.get(&path);
+    resealed(&mut bytes, 0, 76, |header| header[75] = 1);
+    disk.put(&path, bytes);
+    let found = Inspector::on(Arc::new(disk.clone()), DIR).run(&mut ());
+    let kinds: Vec<_> = found.unwrap().findings.iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [FindingKind::Version]);
+    check(&open(&disk).unwrap()).await;
 }

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use refrain_core::port::journal::Journal;
-use refrain_journal::inspect::{FileRole, FindingKind, Inspection, Inspector, SeenEntry, Visitor};
+use refrain_journal::inspect::{
+    FileRole, FindingKind, Inspection, Inspector, RepairAction, SeenEntry, Visitor, repair_plan,
+};
 use refrain_journal::{FileJournal, JournalOptions};
 use support::{FaultDisk, batch, name, position};
 
@@ -191,6 +193,46 @@ async fn what_an_opening_clears_up_is_a_notice() {
     drop(open(&disk));
     index_all(&disk);
     assert_eq!(inspect(&disk).findings, []);
+}
+
+#[tokio::test]
+async fn a_damaged_spare_is_named_and_the_next_opening_makes_it_again() {
+    let disk = history().await;
+    let files = inspect(&disk).files;
+    let number = |role| match role {
+        FileRole::Log(number) => number,
+        FileRole::Mark
+        | FileRole::Lock
+        | FileRole::Index(_)
+        | FileRole::Spare(_)
+        | FileRole::Streams(..)
+        | FileRole::Directory
+        | FileRole::Snapshot
+        | FileRole::Unfinished
+        | FileRole::Other
+        | _ => 0,
+    };
+    let numbers = files.iter().map(|file| number(file.role));
+    let spare = &path(&format!("{:010}.log", numbers.max().unwrap() + 1));
+    // Garbage in its first block, and zeros behind it.
+    let mut bytes = vec![0; 8192];
+    bytes[..100].fill(b'?');
+    disk.put(spare, bytes.clone());
+    let found = inspect(&disk);
+    let findings: Vec<_> = found
+        .findings
+        .iter()
+        .map(|one| (one.kind, &one.file))
+        .collect();
+    assert_eq!(findings, [(FindingKind::Spare, spare)]);
+    assert!(!found.is_sound());
+    assert_eq!(repair_plan(&found)[0].action, RepairAction::SetAside);
+    drop(open(&disk));
+    assert_eq!(inspect(&disk).findings, []);
+    // One with bytes in it is no spare.
+    bytes[5000] = 1;
+    disk.put(spare, bytes);
+    assert_eq!(inspect(&disk).findings[0].kind, FindingKind::Segment);
 }
 
 #[tokio::test]

@@ -26,10 +26,11 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
     let mut chance = ring.chance("kills");
     let journal = lives(ring, Door::Journal, KILLS, &mut chance)?;
     let runtime = lives(ring, Door::Runtime, RUNTIME_KILLS, &mut chance)?;
-    let control = late_writes(ring, &mut chance)?;
+    let controls = [Door::Journal, Door::Runtime].map(|door| late_writes(ring, door, &mut chance));
+    let [late, late_runtime] = controls;
     Ok(Findings {
         trials: vec![journal, runtime],
-        controls: vec![control],
+        controls: vec![late?, late_runtime?],
         not_run: Vec::new(),
     })
 }
@@ -71,11 +72,14 @@ fn one_life(order: &Order, chance: &mut Chance) -> Result<Vec<Line>, String> {
 }
 
 /// A disk that says it wrote before it did: what it still holds dies with the process.
-fn late_writes(ring: &Ring, chance: &mut Chance) -> Result<Control, String> {
-    let mut control = Control::new("kill -9, writes answered too early");
+fn late_writes(ring: &Ring, door: Door, chance: &mut Chance) -> Result<Control, String> {
+    let mut control = Control::new(match door {
+        Door::Journal => "kill -9, writes answered too early",
+        Door::Runtime => "kill -9, writes answered too early, through the runtime",
+    });
     for number in 0..CONTROLS {
-        let dir = ring.scratch.join(format!("late-writes-{number}"));
-        let honest = Order::draw(dir, Door::Journal, chance);
+        let dir = ring.scratch.join(format!("late-writes-{door:?}-{number}"));
+        let honest = Order::draw(dir, door, chance);
         let order = Order {
             lie: Some(Lie::LateWrite),
             ..honest

@@ -8,6 +8,7 @@ mod kills;
 mod neighbours;
 mod pauses;
 mod syncs;
+mod wall_clock;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,12 +38,14 @@ pub(crate) enum Need {
     Mount,
     /// A steady clock of one's own.
     Clock,
+    /// A wall clock of one's own.
+    WallClock,
     /// Tracing other processes.
     Trace,
 }
 
 /// All classes.
-pub(crate) const CLASSES: [Class; 10] = [
+pub(crate) const CLASSES: [Class; 11] = [
     class("altered", &[], altered::run),
     class("kills", &[], kills::run),
     class("stops", &[], pauses::stops),
@@ -50,6 +53,7 @@ pub(crate) const CLASSES: [Class; 10] = [
     class("calls", &[Need::Trace], calls::run),
     class("slow", &[Need::Trace], pauses::slow),
     class("jumps", &[Need::Clock], pauses::jumps),
+    class("wall-clock", &[Need::WallClock], wall_clock::run),
     class("full", &[Need::Mount], full::run),
     class("cuts", &[Need::Mount], cuts::run),
     class("syncs", &[Need::Mount, Need::Trace], syncs::run),

@@ -1,6 +1,7 @@
 //! Pauses: the process is stopped and goes on, the disk is slow or stands still for a while, and the
 //! clock jumps between lives. Nothing is lost, and nothing is refused.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -8,7 +9,7 @@ use rustix::process::Signal;
 use super::{OPENING, Patient, Ring, acknowledgements, wait_for};
 use crate::chance::Chance;
 use crate::clock::pass;
-use crate::findings::{Findings, Trial};
+use crate::findings::{Control, Findings, Trial};
 use crate::history::Violation;
 use crate::order::{Door, Order};
 use crate::process::{Worker, Wrap};
@@ -37,15 +38,33 @@ pub(super) fn stops(ring: &Ring) -> Result<Findings, String> {
         worker.signal(Signal::STOP);
         pass(Duration::from_millis(20 + chance.below(100)));
         worker.signal(Signal::CONT);
-        trial.run(goes_on(&worker));
+        trial.run(goes_on(&worker, OPENING));
     }
+    let control = never_continued(&ring.scratch.join("never-continued"), &mut chance)?;
     // The last pause never ends.
     worker.signal(Signal::STOP);
     let lines = worker.kill()?;
     let came = patient.take(&lines).and_then(|()| patient.check(&order));
     trial.count("acknowledged", patient.history.acknowledged);
     trial.run(came);
-    Ok(alone(trial))
+    Ok(Findings {
+        controls: vec![control],
+        ..alone(trial)
+    })
+}
+
+/// A process that was stopped and never continued must not pass for one that goes on.
+fn never_continued(place: &Path, chance: &mut Chance) -> Result<Control, String> {
+    let mut control = Control::new("process stopped and never continued");
+    let patient = Patient::new(place);
+    let order = Order::draw(patient.dir(), Door::Journal, chance);
+    let worker = Worker::start(&order, &Wrap::default())?;
+    wait_for(&worker, 1)?;
+    worker.signal(Signal::STOP);
+    // What it said before it stopped is heard by then.
+    pass(Duration::from_millis(200));
+    control.run(&goes_on(&worker, Duration::from_secs(1)));
+    Ok(control.must(100))
 }
 
 /// Every sync takes longer, every write does, or one sync stands still for half a second.
@@ -115,9 +134,9 @@ fn moved_clock(chance: &mut Chance) -> Wrap {
     }
 }
 
-fn goes_on(worker: &Worker) -> Result<(), Violation> {
+fn goes_on(worker: &Worker, patience: Duration) -> Result<(), Violation> {
     let before = worker.line_count();
-    if worker.wait_until(OPENING, |lines| acknowledgements(&lines[before..]) > 0) {
+    if worker.wait_until(patience, |lines| acknowledgements(&lines[before..]) > 0) {
         Ok(())
     } else {
         Err(Violation("it did not go on after the pause".into()))

@@ -3,6 +3,8 @@
 use refrain_core::{Name, Position};
 use refrain_journal::fuzzing;
 
+use crate::script::Script;
+
 /// Any salt: the formats take it as given.
 const SALT: u32 = 0x5eed;
 
@@ -33,6 +35,27 @@ pub(super) fn segment_index(bytes: &[u8]) {
     let mut sealed = sealed(bytes, 0, 0..44, 44);
     fuzzing::reseal_index(&mut sealed);
     fuzzing::segment_index(&sealed);
+}
+
+pub(super) fn stream_segment(bytes: &[u8]) {
+    fuzzing::stream_segment(bytes);
+    let mut sealed = bytes.to_vec();
+    fuzzing::reseal_stream_segment(&mut sealed);
+    fuzzing::stream_segment(&sealed);
+}
+
+/// Nine bytes say what is said of the rest: as it is, or compressed.
+pub(super) fn block(bytes: &[u8]) {
+    let mut script = Script::new(bytes);
+    let fields = [u32::from(script.u8()), script.u32(), script.u32()];
+    fuzzing::block(SALT, fields, script.rest());
+}
+
+pub(super) fn directory(bytes: &[u8]) {
+    fuzzing::directory(bytes);
+    let mut sealed = bytes.to_vec();
+    fuzzing::reseal_directory(&mut sealed);
+    fuzzing::directory(&sealed);
 }
 
 pub(super) fn snapshot(bytes: &[u8]) {

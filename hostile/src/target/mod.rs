@@ -1,11 +1,16 @@
 //! What a fuzzer drives: functions that take any bytes and panic only when a promise is broken.
 
+mod backup;
 mod directory;
 mod entry;
 mod format;
+mod http;
 mod log;
+mod payload;
 
+pub(crate) use backup::seed as backup_seed;
 pub(crate) use entry::empty_snapshot;
+pub(crate) use http::{response_seeds, seeds as request_seeds};
 
 /// A parser, or several behind one another, that takes any bytes.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +51,21 @@ pub const TARGETS: &[Target] = &[
         run: format::segment_index,
     },
     Target {
+        name: "stream-segment",
+        what: "a stream segment: header, blocks and catalogue",
+        run: format::stream_segment,
+    },
+    Target {
+        name: "block",
+        what: "a block of a stream segment with a right checksum, compressed or not",
+        run: format::block,
+    },
+    Target {
+        name: "directory-file",
+        what: "the file `directory`",
+        run: format::directory,
+    },
+    Target {
         name: "snapshot",
         what: "a snapshot's file",
         run: format::snapshot,
@@ -69,6 +89,26 @@ pub const TARGETS: &[Target] = &[
         name: "directory",
         what: "a journal's directory with changed, swapped and missing files",
         run: directory::run,
+    },
+    Target {
+        name: "backup",
+        what: "the manifest of a backup, and the backup as it says",
+        run: backup::run,
+    },
+    Target {
+        name: "payload",
+        what: "a payload as the command line shows it",
+        run: payload::run,
+    },
+    Target {
+        name: "request",
+        what: "a request to an ingress: CloudEvents in every mode, and plain JSON",
+        run: http::request,
+    },
+    Target {
+        name: "response",
+        what: "a response to a destination: status, Retry-After, reply or problem",
+        run: http::response,
     },
 ];
 

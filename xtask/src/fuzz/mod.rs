@@ -15,9 +15,10 @@ use std::sync::Mutex;
 
 use crate::clock::Stopwatch;
 use crate::project::Project;
-use crate::reliability::Share;
 use crate::reliability::part::{Control, NotRun, Part};
+use crate::reliability::{self, Share};
 use build::Fuzzer;
+use damage::Thorough;
 use session::Session;
 
 /// Where the committed inputs are: a directory per target.
@@ -27,7 +28,7 @@ const CORPUS: &str = "fuzz/corpus";
 const PLANTED: &str = "planted";
 
 /// Seconds for all targets together, per commit.
-const SECONDS: u64 = 20;
+const SECONDS: u64 = 30;
 
 /// Seconds in which the planted panic must be found; it takes less than one.
 const PLANTED_SECONDS: u64 = 30;
@@ -161,21 +162,32 @@ fn targets(project: &Project, wanted: &[String]) -> Result<Vec<String>, String> 
 
 /// Damages journals, then fuzzes the targets; gives the report.
 fn all(project: &Project, targets: &[String], seconds: u64, command: &str) -> Result<Part, String> {
-    let watch = Stopwatch::start();
     let mut part = Part {
         part: "fuzz".to_owned(),
         command: command.to_owned(),
         ..Part::default()
     };
-    part.trials.extend(damage::trials(project)?);
-    match build::missing() {
-        Some(reason) => part.not_run.push(NotRun {
+    reliability::build(project, "hostile")?;
+    let fuzzer = match build::missing() {
+        Some(reason) => Err(reason),
+        None => Ok(Fuzzer::build(project)?),
+    };
+    let watch = Stopwatch::start();
+    let thorough = if seconds > SECONDS {
+        Thorough::EachBit
+    } else {
+        Thorough::Commit
+    };
+    let (trials, damaged) = damage::trials(project, thorough)?;
+    part.trials.extend(trials);
+    part.controls.extend(damaged);
+    match fuzzer {
+        Err(reason) => part.not_run.push(NotRun {
             name: "fuzzing".to_owned(),
             reason,
             is_excused: true,
         }),
-        None => {
-            let fuzzer = Fuzzer::build(project)?;
+        Ok(fuzzer) => {
             part.controls.push(control(&fuzzer)?);
             let sessions = sessions(&fuzzer, targets, seconds)?;
             print!("{}", session::table(&sessions));

@@ -1,7 +1,7 @@
 //! The part `faults`: real processes on real disks.
 
-use super::Share;
 use super::part::Part;
+use super::{Share, build};
 use crate::project::Project;
 use crate::tools::{self, Root};
 
@@ -20,14 +20,7 @@ pub(super) fn run(project: &Project, share: Share) -> Result<(), String> {
         (Err(reason), Root::Never) => println!("{reason}"),
         (Err(reason), Root::Already | Root::Sudo) => return Err(reason),
     }
-    let built = project
-        .cargo()
-        .args(["build", "--release", "--package", "faults"])
-        .status()
-        .map_err(|error| format!("cargo cannot be started: {error}"))?;
-    if !built.success() {
-        return Err(format!("the build ended with {built}"));
-    }
+    build(project, "faults")?;
     let target = project.target_dir()?;
     let report = Part::path(project, "faults")?;
     if let Some(above) = report.parent() {

@@ -5,6 +5,7 @@
 //! they share N minutes. `--record` writes the figures to `docs/reliability.json` and sums them up in
 //! `docs/guarantees.md`.
 
+mod backing;
 mod faults;
 pub(crate) mod part;
 pub(crate) mod record;
@@ -13,6 +14,7 @@ mod table;
 
 use std::process::ExitCode;
 
+use crate::clock::Stopwatch;
 use crate::planted;
 use crate::project::Project;
 use part::Part;
@@ -88,8 +90,10 @@ pub(crate) fn check(project: &Project) -> Result<Done, String> {
 fn carry_out(project: &Project, asked: &Asked) -> Result<Done, String> {
     let mut parts = Vec::new();
     let mut complaints = Vec::new();
+    let whole = Stopwatch::start();
     for runner in asked.runners() {
-        println!("\nreliability: {}", runner.name);
+        let seconds = whole.elapsed().as_secs();
+        println!("\nreliability: {} [{seconds} s]", runner.name);
         // What an earlier run left must not stand in for this one.
         match std::fs::remove_file(Part::path(project, runner.name)?) {
             Ok(()) => {}
@@ -101,7 +105,13 @@ fn carry_out(project: &Project, asked: &Asked) -> Result<Done, String> {
         complaints.extend(complaints_of(runner.name, ran, part.as_ref()));
         parts.extend(part);
     }
+    complaints.extend(backing::complaints(&parts));
     println!("\n{}", table::plain(&parts));
+    println!(
+        "{}; {} s with all builds",
+        table::times(&parts),
+        whole.elapsed().as_secs()
+    );
     for complaint in &complaints {
         println!("FAILED {complaint}");
     }
@@ -114,6 +124,20 @@ fn carry_out(project: &Project, asked: &Asked) -> Result<Done, String> {
         not_run: not_run.collect(),
         complaints,
     })
+}
+
+/// Builds a program in release mode, so that what it takes afterwards is its own time.
+pub(crate) fn build(project: &Project, package: &str) -> Result<(), String> {
+    let built = project
+        .cargo()
+        .args(["build", "--release", "--package", package])
+        .status()
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if built.success() {
+        Ok(())
+    } else {
+        Err(format!("the build of {package} ended with {built}"))
+    }
 }
 
 /// What is wrong with a part: what its report says, or else why it failed or left none.

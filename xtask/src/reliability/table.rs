@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::backing::{self, Backing};
 use super::part::{Control, NotRun, Part, Trial};
 
 /// The table for a terminal.
@@ -34,36 +35,56 @@ pub(super) fn plain(parts: &[Part]) -> String {
     text
 }
 
+/// How long each part took, without its build, and all of them.
+pub(super) fn times(parts: &[Part]) -> String {
+    let each = parts
+        .iter()
+        .map(|part| format!("{} {} s", part.part, part.seconds));
+    let each: Vec<String> = each.collect();
+    let all: u64 = parts.iter().map(|part| part.seconds).sum();
+    format!("{}; {all} s in all", each.join(", "))
+}
+
 /// The table for a page.
 pub(super) fn markdown(title: &str, parts: &[Part]) -> String {
-    let mut text = format!("**{title}**\n\n| Part | What | Runs | Broken |\n|---|---|---|---|\n");
+    let mut text = format!(
+        "**{title}**\n\n| Part | What | Runs | Broken | Its control went red |\n|---|---|---|---|---|\n"
+    );
     for part in parts {
         for trial in &part.trials {
             let Trial { name, runs, .. } = trial;
-            let verdict = verdict(trial);
+            let (verdict, backing) = (verdict(trial), backing(trial, parts));
             let _ = writeln!(
                 text,
-                "| {} | {name} | {} | {verdict} |",
+                "| {} | {name} | {} | {verdict} | {backing} |",
                 part.part,
                 grouped(*runs)
             );
         }
         for NotRun { name, reason, .. } in &part.not_run {
-            let _ = writeln!(text, "| {} | {name} | not run | {reason} |", part.part);
+            let _ = writeln!(text, "| {} | {name} | not run | {reason} | |", part.part);
         }
     }
-    text.push_str("\nControls, which must go red:\n\n");
+    text.push_str("\nControls, all of them:\n\n");
     for part in parts.iter().filter(|part| !part.controls.is_empty()) {
-        let red = part
-            .controls
-            .iter()
-            .filter(|control| control.is_red())
-            .count();
-        let all = part.controls.len();
-        let _ = writeln!(text, "- {}: {red} of {all}", part.part);
+        let red = part.controls.iter().filter(|control| control.is_red());
+        let (red, all) = (red.count(), part.controls.len());
+        let _ = writeln!(text, "- {}: {red} of {all} went red", part.part);
     }
-    text.push('\n');
+    let _ = writeln!(text, "\nTime, once built: {}.\n", times(parts));
     text
+}
+
+/// What stands behind the zero of a trial.
+fn backing(trial: &Trial, parts: &[Part]) -> String {
+    match backing::of(&trial.name, parts) {
+        Backing::Control(Control {
+            name, runs, red, ..
+        }) => format!("{red} of {runs}: {name}"),
+        Backing::Planted { bugs, found } => format!("{found} of {bugs} planted bugs"),
+        Backing::Elsewhere(part) => format!("in the part {part}, which is not here"),
+        Backing::Nothing => "none".to_owned(),
+    }
 }
 
 /// A number with its thousands apart.

@@ -51,8 +51,12 @@ use tokio::time::{Instant, timeout_at};
 
 use self::guard::GuardedResolver;
 pub use self::options::{HttpDestinationError, HttpOptions, KeyForm};
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::retry_after::read as read_retry_after;
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::translation::Payload;
 use self::translation::Replies;
-use self::verdict::Verdict;
+pub(crate) use self::verdict::Verdict;
 use crate::body::{self, BodyError};
 
 /// Bytes of a response's head.

@@ -228,6 +228,7 @@ impl From<OpenError> for CompactionFailure {
             | OpenError::Locked { .. }
             | OpenError::Corrupt { .. }
             | OpenError::Version { .. }
+            | OpenError::Newer { .. }
             | OpenError::Missing { .. } => CompactionFailure::Failed(error.to_string()),
         }
     }

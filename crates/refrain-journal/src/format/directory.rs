@@ -3,18 +3,22 @@
 //! A convenience, never the truth: what it says can be gathered again from the other files. With it,
 //! opening needs to read only what lies behind that place.
 
+use std::ops::Range;
+
 use super::catalogue::{Span, encode_declaration, take_declaration};
 use super::mark::End;
 use super::record::Declaration;
 use super::segment_header::SegmentHeader;
-use super::{Unreadable, VERSION, counter_at, u32_at, u64_at, written};
+use super::{Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at, written};
 
 /// Bytes of the header.
 pub(crate) const DIRECTORY_HEADER_BYTES: usize = 80;
 
 const MAGIC: [u8; 8] = *b"REFRAIND";
+const RESERVED: Range<usize> = 72..CHECKSUM_AT;
 const CHECKSUM_AT: usize = 76;
-const SEGMENT_BYTES: usize = 56;
+/// Bytes of a log segment in it.
+pub(crate) const SEGMENT_BYTES: usize = 56;
 const STATE_RUNNING: u32 = 0;
 const STATE_CLOSED: u32 = 1;
 
@@ -89,7 +93,7 @@ impl DirectoryHeader {
             return Err(Unreadable::Damaged);
         }
         match u32_at(fields, 8) {
-            Some(VERSION) => {}
+            Some(VERSION) => check_reserved(&fields[RESERVED])?,
             Some(version) => return Err(Unreadable::Version(version)),
             None => return Err(Unreadable::Damaged),
         }

@@ -3,8 +3,10 @@
 //! Two slots in one file, of which one is written between two syncs, so that a torn or damaged slot
 //! leaves an older one. An older mark is never wrong, it only lags.
 
+use std::ops::Range;
+
 use super::segment_header::SEGMENT_HEADER_BYTES;
-use super::{Unreadable, VERSION, counter_at, u32_at, u64_at};
+use super::{Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at};
 
 /// Bytes of the file.
 pub(crate) const MARK_FILE_BYTES: usize = 4096;
@@ -19,6 +21,7 @@ const _: () = assert!(SLOT_BYTES <= 512);
 const _: () = assert!(SLOTS_AT[1] + SLOT_BYTES <= MARK_FILE_BYTES);
 
 const MAGIC: [u8; 8] = *b"REFRAINM";
+const RESERVED: Range<usize> = 72..CHECKSUM_AT;
 const CHECKSUM_AT: usize = 76;
 const STAGE_FOUNDING: u32 = 1;
 const STAGE_RUNNING: u32 = 2;
@@ -90,7 +93,10 @@ impl Mark {
             return Err(Unreadable::Damaged);
         }
         match u32_at(fields, 8) {
-            Some(VERSION) => Mark::fields(fields).ok_or(Unreadable::Damaged),
+            Some(VERSION) => {
+                check_reserved(&fields[RESERVED])?;
+                Mark::fields(fields).ok_or(Unreadable::Damaged)
+            }
             Some(version) => Err(Unreadable::Version(version)),
             None => Err(Unreadable::Damaged),
         }
@@ -131,8 +137,8 @@ impl Mark {
         match SLOTS_AT.map(slot) {
             [Ok(a), Ok(b)] => Ok(if a.sequence > b.sequence { a } else { b }),
             [Ok(one), Err(Unreadable::Damaged)] | [Err(Unreadable::Damaged), Ok(one)] => Ok(one),
-            [Err(version @ Unreadable::Version(_)), _]
-            | [_, Err(version @ Unreadable::Version(_))] => Err(version),
+            [Err(newer @ (Unreadable::Version(_) | Unreadable::Newer)), _]
+            | [_, Err(newer @ (Unreadable::Version(_) | Unreadable::Newer))] => Err(newer),
             [Err(Unreadable::Damaged), Err(Unreadable::Damaged)] => Err(Unreadable::Damaged),
         }
     }

@@ -24,6 +24,17 @@ pub(crate) enum Unreadable {
     Damaged,
     /// They are whole, and of a version that this program does not know.
     Version(u32),
+    /// They are whole, and say something in bytes that are reserved: zero in what this program
+    /// writes, so that a later one can use them and is not misunderstood.
+    Newer,
+}
+
+/// Demands that the reserved bytes of what is whole are zero.
+pub(crate) fn check_reserved(bytes: &[u8]) -> Result<(), Unreadable> {
+    match bytes.iter().all(|byte| *byte == 0) {
+        true => Ok(()),
+        false => Err(Unreadable::Newer),
+    }
 }
 
 /// The four bytes of `bytes` at `at` as a number; `None` past the end.

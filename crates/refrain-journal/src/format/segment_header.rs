@@ -1,11 +1,14 @@
 //! The first block of a log segment: whose it is, and the salt of all checksums in it.
 
-use super::{Unreadable, VERSION, counter_at, u32_at, u64_at};
+use std::ops::Range;
+
+use super::{Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at};
 
 /// Bytes before the first frame: one block, so that no frame shares a sector with the header.
 pub(crate) const SEGMENT_HEADER_BYTES: u32 = 4096;
 
 const MAGIC: [u8; 8] = *b"REFRAINL";
+const RESERVED: Range<usize> = 40..CHECKSUM_AT;
 const CHECKSUM_AT: usize = 44;
 const USED_BYTES: usize = 48;
 
@@ -54,7 +57,10 @@ impl SegmentHeader {
             return Err(Unreadable::Damaged);
         }
         match u32_at(fields, 8) {
-            Some(VERSION) => SegmentHeader::fields(fields).ok_or(Unreadable::Damaged),
+            Some(VERSION) => {
+                check_reserved(&fields[RESERVED])?;
+                SegmentHeader::fields(fields).ok_or(Unreadable::Damaged)
+            }
             Some(version) => Err(Unreadable::Version(version)),
             None => Err(Unreadable::Damaged),
         }

@@ -1,7 +1,9 @@
 //! The header of a stream segment, and its blocks: entries of one stream, side by side.
 
+use std::ops::Range;
+
 use super::catalogue::Row;
-use super::{Unreadable, VERSION, counter_at, u32_at, u64_at, written};
+use super::{Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at, written};
 
 /// Bytes before the first block.
 pub(crate) const STREAM_SEGMENT_HEADER_BYTES: usize = 64;
@@ -11,7 +13,9 @@ pub(crate) const BLOCK_HEADER_BYTES: usize = 40;
 
 const MAGIC: [u8; 8] = *b"REFRAINB";
 const BLOCK_MAGIC: [u8; 4] = *b"RBLK";
+const RESERVED: Range<usize> = 52..CHECKSUM_AT;
 const CHECKSUM_AT: usize = 60;
+const BLOCK_RESERVED: Range<usize> = 36..BLOCK_HEADER_BYTES;
 const METHOD_NONE: u32 = 0;
 const METHOD_LZ4: u32 = 1;
 
@@ -70,7 +74,10 @@ impl StreamSegmentHeader {
             return Err(Unreadable::Damaged);
         }
         match u32_at(fields, 8) {
-            Some(VERSION) => StreamSegmentHeader::fields(fields).ok_or(Unreadable::Damaged),
+            Some(VERSION) => {
+                check_reserved(&fields[RESERVED])?;
+                StreamSegmentHeader::fields(fields).ok_or(Unreadable::Damaged)
+            }
             Some(version) => Err(Unreadable::Version(version)),
             None => Err(Unreadable::Damaged),
         }
@@ -141,13 +148,18 @@ pub(crate) struct Block<'a> {
 
 impl<'a> Block<'a> {
     /// The block in `bytes`, which is what `row` speaks of.
-    pub(crate) fn decode(salt: u32, row: &Row, bytes: &'a [u8]) -> Option<Block<'a>> {
-        let checked = bytes.get(8..)?;
+    pub(crate) fn decode(salt: u32, row: &Row, bytes: &'a [u8]) -> Result<Block<'a>, Unreadable> {
+        let checked = bytes.get(8..).ok_or(Unreadable::Damaged)?;
         let checksum = crc32c::crc32c_append(salt, checked);
         let is_whole = checksum == row.checksum && u32_at(bytes, 4) == Some(checksum);
         if !is_whole || bytes[..4] != BLOCK_MAGIC {
-            return None;
+            return Err(Unreadable::Damaged);
         }
+        check_reserved(bytes.get(BLOCK_RESERVED).ok_or(Unreadable::Damaged)?)?;
+        Block::fields(row, bytes).ok_or(Unreadable::Damaged)
+    }
+
+    fn fields(row: &Row, bytes: &'a [u8]) -> Option<Block<'a>> {
         let block = Block {
             stream: u32_at(bytes, 8)?,
             count: u32_at(bytes, 12)?,
@@ -260,21 +272,41 @@ mod tests {
             };
             let mut bytes = Vec::new();
             let row = encode_block(5, &block, &mut bytes);
-            assert_eq!(Block::decode(5, &row, &bytes), Some(block));
+            assert_eq!(Block::decode(5, &row, &bytes), Ok(block));
             let mut again = Vec::new();
             block.unpack(&mut again).unwrap();
             assert_eq!(again, raw);
             assert_eq!(ends(&again, 3), Some(vec![3, 3, 303]));
             assert_eq!(ends(&again, 2), None);
-            assert_eq!(Block::decode(6, &row, &bytes), None);
+            assert_eq!(Block::decode(6, &row, &bytes), Err(Unreadable::Damaged));
             let other = Row { first: 9, ..row };
-            assert_eq!(Block::decode(5, &other, &bytes), None);
+            assert_eq!(Block::decode(5, &other, &bytes), Err(Unreadable::Damaged));
             for bit in 0..bytes.len() * 8 {
                 let mut flipped = bytes.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(Block::decode(5, &row, &flipped), None, "bit {bit}");
+                let refused = Err(Unreadable::Damaged);
+                assert_eq!(Block::decode(5, &row, &flipped), refused, "bit {bit}");
             }
         }
+    }
+
+    #[test]
+    fn a_block_that_uses_reserved_bytes_is_of_a_newer_version() {
+        let block = Block {
+            stream: 4,
+            count: 1,
+            first: 8,
+            method: Method::None,
+            raw_bytes: 5,
+            stored: &[1, 0, 0, 0, b'x'],
+        };
+        let mut bytes = Vec::new();
+        let row = encode_block(5, &block, &mut bytes);
+        bytes[BLOCK_RESERVED.start] = 1;
+        let checksum = crc32c::crc32c_append(5, &bytes[8..]);
+        bytes[4..8].copy_from_slice(&checksum.to_le_bytes());
+        let row = Row { checksum, ..row };
+        assert_eq!(Block::decode(5, &row, &bytes), Err(Unreadable::Newer));
     }
 
     #[test]
@@ -289,6 +321,6 @@ mod tests {
         };
         let mut bytes = Vec::new();
         let row = encode_block(5, &block, &mut bytes);
-        assert_eq!(Block::decode(5, &row, &bytes), None);
+        assert_eq!(Block::decode(5, &row, &bytes), Err(Unreadable::Damaged));
     }
 }

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use crate::format::catalogue::{PAGE_REF_BYTES, TRAILER_BYTES};
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use crate::format::record::{self, Kind};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::format::u32_at;
 
 /// What some bytes of a segment are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,4 +50,24 @@ pub fn layout(file: &[u8]) -> Vec<(Range<usize>, Part)> {
     }
     parts.push((at..file.len(), Part::Rest));
     parts
+}
+
+/// Where the pages of declarations lie in a whole stream segment.
+///
+/// # Panics
+/// When it is not whole.
+#[must_use]
+pub fn declaration_pages(file: &[u8]) -> Vec<Range<usize>> {
+    let trailer = file.len() - TRAILER_BYTES;
+    let number = |at| u32_at(file, at).expect("the trailer is whole") as usize;
+    let place = |at| number(at) + (number(at + 4) << 32);
+    let (first, row_pages, pages) = (
+        place(trailer + 56),
+        number(trailer + 64),
+        number(trailer + 68),
+    );
+    let items = (row_pages..row_pages + pages).map(|page| first + page * PAGE_REF_BYTES);
+    items
+        .map(|item| place(item + 16)..place(item + 16) + number(item + 24))
+        .collect()
 }

@@ -9,7 +9,12 @@ mod layout;
 mod opening;
 mod resealing;
 
-pub use format::{frame, mark, record, segment_header, segment_index, snapshot};
-pub use layout::{Part, layout};
+pub use format::{
+    block, directory, frame, mark, record, segment_header, segment_index, snapshot, stream_segment,
+};
+pub use layout::{Part, declaration_pages, layout};
 pub use opening::{Kept, Refusal, open, read};
-pub use resealing::{Draft, log, reseal, reseal_index, reseal_record, segment_files};
+pub use resealing::{
+    Draft, log, reseal, reseal_directory, reseal_index, reseal_record, reseal_stream_segment,
+    segment_files,
+};

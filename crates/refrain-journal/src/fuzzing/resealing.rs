@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::format::catalogue::{PAGE_REF_BYTES, ROW_BYTES, TRAILER_BYTES};
+use crate::format::directory::{DIRECTORY_HEADER_BYTES, SEGMENT_BYTES as DIRECTORY_SEGMENT_BYTES};
 use crate::format::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader};
 use crate::format::mark::{End, MARK_FILE_BYTES, Mark, SLOT_BYTES, SLOTS_AT, Stage};
 use crate::format::record::{self, RECORD_HEADER_BYTES};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::format::stream_segment::StreamSegmentHeader;
 use crate::format::{u32_at, u64_at, written};
 use crate::mark::MARK_FILE;
 use crate::segment::{FileKind, index_name, log_name};
@@ -138,10 +140,9 @@ pub fn reseal(files: &mut BTreeMap<String, Vec<u8>>) {
                 let salt = salts.get(&number).copied().unwrap_or_default();
                 seal_index(number, salt, file, &chains);
             }
-            FileKind::Log(_)
-            | FileKind::Streams(..)
-            | FileKind::Directory
-            | FileKind::Temporary => {}
+            FileKind::Streams(..) => reseal_stream_segment(file),
+            FileKind::Directory => seal_directory(file, &chains),
+            FileKind::Log(_) | FileKind::Temporary => {}
             FileKind::Other => {
                 if name == MARK_FILE {
                     seal_mark(file, &chains);
@@ -167,6 +168,31 @@ pub fn reseal_index(bytes: &mut [u8]) {
     }
 }
 
+/// Makes the checksums right of a stream segment.
+pub fn reseal_stream_segment(file: &mut [u8]) {
+    put_checksum(file, 0, 0..60, 60);
+    let Ok(header) = StreamSegmentHeader::decode(file) else {
+        return;
+    };
+    let salt = header.salt();
+    // A block has its checksum itself, too.
+    seal_catalogue(salt, file, &|file, row| {
+        let (at, bytes) = (place(file, row + 16), u32_at(file, row + 24));
+        let end = at.saturating_add(bytes.unwrap_or_default() as usize);
+        let content = at.saturating_add(8).min(end);
+        put_checksum(file, salt, content..end, at.saturating_add(4));
+        put_checksum(file, salt, content..end, row + 28);
+    });
+}
+
+/// Makes the checksums right of a directory.
+pub fn reseal_directory(file: &mut [u8]) {
+    put_checksum(file, 0, 0..76, 76);
+    if let Some(end) = file.len().checked_sub(4) {
+        put_checksum(file, 0, DIRECTORY_HEADER_BYTES..end, end);
+    }
+}
+
 /// The names of a segment's two files.
 #[must_use]
 pub fn segment_files(number: u64) -> [String; 2] {
@@ -185,8 +211,52 @@ fn seal_mark(file: &mut [u8], chains: &Chains) {
     }
 }
 
+/// The chains of the directory's place and segments, and then its checksums.
+fn seal_directory(file: &mut [u8], chains: &Chains) {
+    let end = u64_at(file, 28).zip(u32_at(file, 44));
+    let chain = end.and_then(|(segment, offset)| chains.get(&(segment, offset as usize)));
+    if let Some(chain) = chain {
+        put(file, 48, *chain);
+    }
+    let count = u32_at(file, 64).unwrap_or_default() as usize;
+    for at in (DIRECTORY_HEADER_BYTES..)
+        .step_by(DIRECTORY_SEGMENT_BYTES)
+        .take(count)
+    {
+        let Some((number, end)) = u64_at(file, at).zip(u32_at(file, at + 20)) else {
+            break;
+        };
+        let before = chains.range(..=(number, FRAMES_AT)).next_back();
+        if let (Some((_, first)), Some(next)) = (before, chains.get(&(number, end as usize))) {
+            put(file, at + 40, *first);
+            put(file, at + 44, *next);
+        }
+    }
+    reseal_directory(file);
+}
+
 fn seal_index(number: u64, salt: u32, file: &mut [u8], chains: &Chains) {
     put_checksum(file, salt, 0..28, 28);
+    let mut within = chains.range((number, 0)..=(number, usize::MAX));
+    let mut before = chains.range(..=(number, FRAMES_AT));
+    if let (Some((_, first)), Some((_, last)), Some(trailer)) = (
+        before.next_back(),
+        within.next_back(),
+        file.len().checked_sub(TRAILER_BYTES),
+    ) {
+        put(file, trailer + 36, *first);
+        put(file, trailer + 40, *last);
+    }
+    seal_catalogue(salt, file, &|file, row| {
+        let start = place(file, row + 16);
+        let bytes = u32_at(file, row + 24).unwrap_or_default() as usize;
+        put_checksum(file, salt, start..start.saturating_add(bytes), row + 28);
+    });
+}
+
+/// Makes the checksums of a catalogue right, after `seal_row` did so for what the row at a place
+/// speaks of.
+fn seal_catalogue(salt: u32, file: &mut [u8], seal_row: &dyn Fn(&mut [u8], usize)) {
     let Some(trailer) = file.len().checked_sub(TRAILER_BYTES) else {
         return;
     };
@@ -197,20 +267,12 @@ fn seal_index(number: u64, salt: u32, file: &mut [u8], chains: &Chains) {
         let end = at.saturating_add(bytes.unwrap_or_default() as usize);
         if number < row_pages && end <= file.len() {
             for row in (at..end).step_by(ROW_BYTES) {
-                let start = place(file, row + 16);
-                let bytes = u32_at(file, row + 24).unwrap_or_default() as usize;
-                put_checksum(file, salt, start..start.saturating_add(bytes), row + 28);
+                seal_row(file, row);
             }
         }
         put_checksum(file, salt, at..end, item + 28);
     }
     put_checksum(file, salt, pages_at..trailer, trailer + 72);
-    let mut within = chains.range((number, 0)..=(number, usize::MAX));
-    let mut before = chains.range(..=(number, FRAMES_AT));
-    if let (Some((_, first)), Some((_, last))) = (before.next_back(), within.next_back()) {
-        put(file, trailer + 36, *first);
-        put(file, trailer + 40, *last);
-    }
     put_checksum(file, salt, trailer..trailer + 76, trailer + 76);
 }
 

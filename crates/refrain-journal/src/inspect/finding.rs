@@ -3,6 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
+/// What is said of reserved bytes that are used.
+pub(super) const NEWER: &str =
+    "bytes are used that this format reserves: a newer version of the program wrote this";
+
 /// One thing that is not as it should be.
 ///
 /// ```
@@ -69,6 +73,8 @@ pub enum FindingKind {
     Unfinished,
     /// Something behind the durable mark that the next opening decides about.
     Tail,
+    /// The header of a spare segment is damaged. It holds nothing, and the next opening makes another.
+    Spare,
     /// A file of a format that this program does not know.
     Version,
     /// A file could not be read.
@@ -92,6 +98,7 @@ impl FindingKind {
             FindingKind::Snapshot => "snapshot",
             FindingKind::Unfinished => "unfinished",
             FindingKind::Tail => "tail",
+            FindingKind::Spare => "spare",
             FindingKind::Version => "version",
             FindingKind::Unreadable => "unreadable",
         }
@@ -113,6 +120,7 @@ impl FindingKind {
             | FindingKind::Index
             | FindingKind::Stream
             | FindingKind::Snapshot
+            | FindingKind::Spare
             | FindingKind::Version
             | FindingKind::Unreadable => Severity::Damage,
         }

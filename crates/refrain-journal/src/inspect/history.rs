@@ -2,7 +2,7 @@
 
 use refrain_core::Position;
 
-use super::finding::{Finding, FindingKind};
+use super::finding::{Finding, FindingKind, NEWER};
 use super::frames::Join;
 use super::run::{Behind, Run};
 use super::{SeenEntry, Visitor};
@@ -189,6 +189,9 @@ impl Run<'_> {
             Flaw::Version(version) => {
                 let detail = format!("format version {version} is not known to this program");
                 self.note_at(name, FindingKind::Version, Some(0), &detail);
+            }
+            Flaw::Newer { at } => {
+                self.note_at(name, FindingKind::Version, Some(at), NEWER);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use super::finding::{Finding, FindingKind};
+use super::finding::{Finding, FindingKind, NEWER};
 use crate::directory::DIRECTORY_FILE;
 use crate::format::Unreadable;
 use crate::format::catalogue::Row;
@@ -96,6 +96,7 @@ pub(super) fn check_directory(disk: &dyn Disk, dir: &Path) -> Option<Finding> {
                 FindingKind::Version,
                 format!("format version {version} is not known to this program"),
             ),
+            Err(Unreadable::Newer) => (FindingKind::Version, NEWER.to_owned()),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => (FindingKind::Unreadable, error.to_string()),
@@ -146,6 +147,7 @@ fn finding_of(flaw: Flaw, path: &Path) -> Finding {
             Some(0),
             format!("format version {version} is not known"),
         ),
+        Flaw::Newer { at } => (FindingKind::Version, Some(at), NEWER.to_owned()),
     };
     Finding {
         kind,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::finding::{Finding, FindingKind};
+use super::finding::{Finding, FindingKind, NEWER};
 use crate::error::OpenError;
 use crate::format::Unreadable;
 use crate::format::mark::{MARK_FILE_BYTES, Mark, SLOTS_AT};
@@ -53,6 +53,7 @@ pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Result<(Option<Mark>, Vec<Fin
                         FindingKind::Version,
                         format!("format version {version} is not known to this program"),
                     ),
+                    Unreadable::Newer => (FindingKind::Version, NEWER.to_owned()),
                 };
                 findings.push(finding(kind, Some(at as u64), &detail));
             }

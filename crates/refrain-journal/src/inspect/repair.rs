@@ -125,6 +125,10 @@ fn remedy(finding: &Finding) -> Option<(RepairAction, &'static str)> {
             RepairAction::SetAside,
             "a file gets its name only when it is whole; this one never did",
         ),
+        FindingKind::Spare => (
+            RepairAction::SetAside,
+            "it holds nothing but zeros behind its header, and another one is made",
+        ),
         FindingKind::Snapshot => (
             RepairAction::SetAside,
             "without it an older snapshot or the entries themselves are used",

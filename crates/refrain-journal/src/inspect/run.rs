@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use refrain_core::Position;
 
-use super::finding::{Finding, FindingKind, Severity};
+use super::finding::{Finding, FindingKind, NEWER, Severity};
 use super::frames::{Frames, Join, Seen};
 use super::history::Vanished;
 use super::indexes::{self, Contents};
@@ -422,6 +422,7 @@ impl<'a> Run<'a> {
                 FindingKind::Version,
                 format!("format version {version} is not known to this program"),
             ),
+            OpenError::Newer { .. } => (FindingKind::Version, NEWER.to_owned()),
             OpenError::Options { .. }
             | OpenError::Locked { .. }
             | OpenError::Io { .. }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::finding::{Finding, FindingKind};
 use crate::error::OpenError;
 use crate::format::mark::Mark;
+use crate::recovery::is_void_spare;
 use crate::recovery::table::Found;
 use crate::scan::Scan;
 use crate::segment::Segment;
@@ -22,6 +23,9 @@ pub(super) fn look(
     for number in mark.end.segment..=last {
         match Segment::open(disk, dir, mark.identity, number, Access::Read) {
             Ok(segment) => segments.push(segment),
+            Err(_) if number == last && is_void_spare(disk, dir, mark, number)? => {
+                findings.push(void_spare(dir, number));
+            }
             Err(error) if number > mark.end.segment => {
                 findings.push(unusable(dir, number, &error));
             }
@@ -76,12 +80,24 @@ pub(super) fn look(
     Ok(findings)
 }
 
+fn void_spare(dir: &Path, number: u64) -> Finding {
+    let detail = "the header of this spare segment is damaged; it holds nothing, and the next \
+                  opening makes another";
+    Finding {
+        kind: FindingKind::Spare,
+        file: dir.join(crate::segment::log_name(number)),
+        offset: Some(0),
+        detail: detail.to_owned(),
+    }
+}
+
 fn unusable(dir: &Path, number: u64, error: &OpenError) -> Finding {
     let detail = match error {
         OpenError::Corrupt { detail, .. } => detail.clone(),
         OpenError::Options { .. }
         | OpenError::Locked { .. }
         | OpenError::Version { .. }
+        | OpenError::Newer { .. }
         | OpenError::Io { .. }
         | OpenError::Missing { .. } => error.to_string(),
     };

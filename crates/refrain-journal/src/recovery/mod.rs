@@ -8,6 +8,7 @@
 
 pub(crate) mod history;
 pub(crate) mod table;
+mod void_spare;
 mod walk;
 
 use std::hash::{BuildHasher, RandomState};
@@ -29,6 +30,7 @@ use crate::storage::{Disk, parent_of, read_exact_at, write_all_at};
 use crate::stream_segment::StreamSegment;
 
 pub(crate) use history::History;
+pub(crate) use void_spare::is_void_spare;
 pub(crate) use walk::{Reach, Walk, Walked, take};
 
 /// Bytes that are written again at once.
@@ -57,10 +59,14 @@ pub(crate) fn recover(
     settings: &Settings,
 ) -> Result<Recovered, OpenError> {
     let mark = found(disk, dir, settings)?;
-    let walked = Walk::new(disk, dir, mark, Reach::Log)?.run()?;
+    let walk = Walk::new(disk, dir, mark, Reach::Log)?;
+    let walked = walk.run()?;
     let contradicted = |found: Contradiction| OpenError::corrupt(dir, 0, found.to_string());
     if let Some(contradiction) = walked.index.nameless() {
         return Err(contradicted(contradiction));
+    }
+    if let Some(number) = walk.void_spare {
+        remove_void(disk, dir, number)?;
     }
     let spare = clear_ahead(disk, dir, settings, &walked)?;
     let mark = settle(disk, dir, mark, &walked)?;
@@ -174,6 +180,16 @@ fn clear_ahead(
         disk.sync_dir(dir).map_err(OpenError::io(dir))?;
     }
     Ok(spare)
+}
+
+/// Removes a spare segment that holds nothing and has no whole header, for good.
+fn remove_void(disk: &dyn Disk, dir: &Path, number: u64) -> Result<(), OpenError> {
+    tracing::warn!(
+        segment = number,
+        "journal: the header of the spare segment is damaged; it holds nothing and is made again"
+    );
+    Segment::remove(disk, dir, number)?;
+    disk.sync_dir(dir).map_err(OpenError::io(dir))
 }
 
 /// Removes the log segments below `first` and stream segments that are left over, which a crash kept

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::history::History;
 use super::table::{After, Found, Place, Verdict, decide};
+use super::void_spare::is_void_spare;
 use crate::directory;
 use crate::error::OpenError;
 use crate::format::catalogue::{CATALOGUED_BYTES_MIN, Span};
@@ -34,6 +35,8 @@ pub(crate) struct Walk<'a> {
     reach: Reach,
     /// The last segment that is looked at.
     last: u64,
+    /// The one behind it, if that is a spare without a whole header.
+    pub(crate) void_spare: Option<u64>,
     names: Vec<String>,
 }
 
@@ -117,9 +120,11 @@ impl<'a> Walk<'a> {
             | FileKind::Temporary
             | FileKind::Other => None,
         });
-        let last = match reach {
-            Reach::Log => numbers.max().unwrap_or(0).max(mark.end.segment),
-            Reach::Mark => mark.end.segment,
+        let newest = numbers.max().unwrap_or(0).max(mark.end.segment);
+        let (last, void_spare) = match reach {
+            Reach::Log if is_void_spare(disk, dir, &mark, newest)? => (newest - 1, Some(newest)),
+            Reach::Log => (newest, None),
+            Reach::Mark => (mark.end.segment, None),
         };
         Ok(Walk {
             disk,
@@ -127,6 +132,7 @@ impl<'a> Walk<'a> {
             mark,
             reach,
             last,
+            void_spare,
             names,
         })
     }

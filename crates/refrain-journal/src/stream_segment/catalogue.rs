@@ -19,13 +19,29 @@ use crate::storage::{DiskFile, read_exact_at};
 #[derive(Debug)]
 pub(crate) enum Flaw {
     Io(io::Error),
-    Damaged { at: u64, detail: &'static str },
+    Damaged {
+        at: u64,
+        detail: &'static str,
+    },
     Version(u32),
+    /// Bytes are used that are reserved.
+    Newer {
+        at: u64,
+    },
 }
 
 impl Flaw {
     pub(crate) fn damaged(at: u64, detail: &'static str) -> Flaw {
         Flaw::Damaged { at, detail }
+    }
+
+    /// What is wrong at a place that is unreadable; `detail` says it when it is damaged.
+    pub(crate) fn of(at: u64, detail: &'static str) -> impl FnOnce(Unreadable) -> Flaw {
+        move |error| match error {
+            Unreadable::Damaged => Flaw::damaged(at, detail),
+            Unreadable::Version(version) => Flaw::Version(version),
+            Unreadable::Newer => Flaw::Newer { at },
+        }
     }
 
     /// As it is told to whoever opens the journal.
@@ -37,6 +53,7 @@ impl Flaw {
                 path: path.to_path_buf(),
                 version,
             },
+            Flaw::Newer { at } => OpenError::newer(path, at),
         }
     }
 
@@ -51,6 +68,7 @@ impl Flaw {
             Flaw::Version(version) => {
                 ReadError::Unavailable(format!("{}: version {version}", path.display()))
             }
+            Flaw::Newer { at } => ReadError::Unavailable(OpenError::newer(path, at).to_string()),
         }
     }
 }
@@ -86,10 +104,8 @@ impl Catalogue {
         let trailer_at = trailer_at.ok_or(Flaw::damaged(0, "the file is too short"))?;
         let mut bytes = [0; TRAILER_BYTES];
         read_exact_at(file, &mut bytes, trailer_at)?;
-        let trailer = Trailer::decode(salt, &bytes, size).map_err(|error| match error {
-            Unreadable::Damaged => Flaw::damaged(trailer_at, "this is not the file's trailer"),
-            Unreadable::Version(version) => Flaw::Version(version),
-        })?;
+        let trailer = Trailer::decode(salt, &bytes, size)
+            .map_err(Flaw::of(trailer_at, "this is not the file's trailer"))?;
         let damaged = || Flaw::damaged(trailer.pages_at, "the list of pages is damaged");
         // Checked to lie in the file, so what is allocated is bounded by what is there.
         let list_bytes = usize::try_from(trailer.list_bytes()).map_err(|_| damaged())?;
@@ -169,8 +185,14 @@ impl Catalogue {
     ) -> impl Iterator<Item = Result<Vec<Declaration>, Flaw>> + 'a {
         self.declarations.iter().map(move |page| {
             let bytes = self.bytes(file, page)?;
-            let declarations = decode_declarations(&bytes)
-                .filter(|all| all.is_sorted_by(|a, b| a.stream < b.stream));
+            let declarations = decode_declarations(&bytes).filter(|all| {
+                let first = all.first().map(|declaration| declaration.stream);
+                let is_sorted = all.is_sorted_by(|a, b| a.stream < b.stream);
+                is_sorted
+                    && first == Some(page.stream)
+                    && all.len() == page.count as usize
+                    && page.first == 0
+            });
             declarations.ok_or(Flaw::damaged(page.at, "the declarations are damaged"))
         })
     }
@@ -180,7 +202,8 @@ impl Catalogue {
         let rows = decode_rows(&self.bytes(file, page)?).filter(|rows| {
             let is_sorted = rows.is_sorted_by(|a, b| (a.stream, a.first) < (b.stream, b.first));
             let first = rows.first().map(|row| (row.stream, row.first));
-            is_sorted && first == Some((page.stream, page.first))
+            let is_counted = rows.len() == page.count as usize;
+            is_sorted && is_counted && first == Some((page.stream, page.first))
         });
         rows.ok_or(Flaw::damaged(page.at, "the rows are damaged"))
     }

@@ -44,11 +44,22 @@ impl StreamSegment {
         let path = dir.join(segment_name(first, last));
         let file = disk.open(&path, Access::Read);
         let file = file.map_err(OpenError::io(&path))?;
+        StreamSegment::read(file, path, identity, (first, last))
+    }
+
+    /// As [`StreamSegment::open`], of a file that is open.
+    pub(crate) fn read(
+        file: Arc<dyn DiskFile>,
+        path: PathBuf,
+        identity: u64,
+        (first, last): (u64, u64),
+    ) -> Result<StreamSegment, OpenError> {
         let mut bytes = [0; STREAM_SEGMENT_HEADER_BYTES];
         let filled = read_up_to(file.as_ref(), &mut bytes, 0).map_err(OpenError::io(&path))?;
         let header = match StreamSegmentHeader::decode(&bytes[..filled]) {
             Ok(header) => header,
             Err(Unreadable::Version(version)) => return Err(OpenError::Version { path, version }),
+            Err(Unreadable::Newer) => return Err(OpenError::newer(&path, 0)),
             Err(Unreadable::Damaged) => {
                 let detail = "this is not a stream segment's header";
                 return Err(OpenError::corrupt(&path, 0, detail));
@@ -97,7 +108,7 @@ impl StreamSegment {
         }
         read_exact_at(self.file.as_ref(), &mut buffer[..bytes], row.at)?;
         Block::decode(self.salt, row, &buffer[..bytes])
-            .ok_or(Flaw::damaged(row.at, "the block is damaged"))
+            .map_err(Flaw::of(row.at, "the block is damaged"))
     }
 
     /// Removes the name of a stream segment, if it is there.
