@@ -53,7 +53,12 @@ impl Clock {
         tokio::time::sleep_until(self.instant(time))
     }
 
+    /// Waits for `span`, from now on.
+    pub(crate) fn after(&self, span: Duration) -> Sleep {
+        tokio::time::sleep(span)
+    }
+
     pub(crate) async fn wait(&self, span: Duration) {
-        tokio::time::sleep(span).await;
+        self.after(span).await;
     }
 }

@@ -420,6 +420,11 @@ pub const BUGS: &[Bug] = &[
         "an append that failed is taken for durable",
     ),
     code(
+        "overload-told-as-failure",
+        Site::Runtime,
+        "what the journal has no room for yet is dropped, and told as not recorded",
+    ),
+    code(
         "snapshot-without-checksum",
         Site::Runtime,
         "the checksum of a snapshot is not compared",

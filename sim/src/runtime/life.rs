@@ -69,6 +69,7 @@ impl<'r, 'a> Life<'r, 'a> {
             .segment_bytes(place.plan.segment_bytes)
             .reader_threads(1)
             .mark_sync_idle(Duration::from_secs(1))
+            .queue_appends_max(place.plan.queue_appends_max())
             .identity(place.plan.seed | 1);
         let journal = FileJournal::open_on(Arc::clone(disk), JOURNAL_DIR, options)?;
         let snapshots = FileSnapshots::open_on(Arc::clone(disk), SNAPSHOTS_DIR)?;

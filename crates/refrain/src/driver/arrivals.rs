@@ -107,7 +107,7 @@ where
 
     fn look_around(&mut self, context: &mut Context<'_>) -> Poll<Looked> {
         let mut looked = Looked {
-            is_anything: self.has_work() || !self.arrivals.are_handled(),
+            is_anything: self.has_more(),
             ..Looked::default()
         };
         self.look_at_appends(context, &mut looked);
@@ -167,8 +167,9 @@ where
     }
 
     /// Whether there is something to handle without waiting for anything.
-    fn has_work(&self) -> bool {
-        !self.has_handled_all() && self.has_room()
+    pub(super) fn has_more(&self) -> bool {
+        let has_work = !self.has_handled_all() && self.has_room();
+        has_work || !self.arrivals.are_handled()
     }
 
     fn set_alarm(&mut self) {

@@ -91,7 +91,8 @@ async fn run<P: Processor>(mut errands: Receiver<Box<Delivery>>, route: Route<P>
     };
     loop {
         let ended = poll_fn(|context| work.poll(context, &mut errands)).await;
-        if route.control.send(Control::Ended(ended)).await.is_err() {
+        let ended = Control::Ended(ended.into());
+        if route.control.send(ended).await.is_err() {
             return;
         }
     }

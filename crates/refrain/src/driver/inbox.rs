@@ -1,6 +1,8 @@
 //! Everything that can reach a driver: what users send, in a bounded inbox and in the order sent, and
 //! what the driver's own tasks report, whose number is bounded by the windows of the channels.
 
+use std::collections::VecDeque;
+
 use refrain_core::port::destination::Attempted;
 use refrain_core::port::journal::{Chunk, ReadError};
 use refrain_core::{
@@ -47,7 +49,7 @@ pub(crate) type Done = oneshot::Sender<Result<(), QueryError>>;
 /// What reaches a driver past the inbox.
 pub(crate) enum Control<P: Processor> {
     /// Attempts of one channel ended.
-    Ended(Vec<Ended>),
+    Ended(VecDeque<Ended>),
     /// Entries of a backlog were read for a channel of the engine of this epoch.
     Loaded {
         epoch: Epoch,

@@ -160,7 +160,8 @@ where
     fn new(mut parts: Parts<P>, begun: Begun<P>) -> Driver<P> {
         announce_recovered(&parts, &begun);
         parts.clock = begun.clock;
-        let appender = Appender::new(parts.source.journal.clone(), parts.settings.name.clone());
+        let (journal, name) = (parts.source.journal.clone(), parts.settings.name.clone());
+        let appender = Appender::new(journal, name, parts.clock);
         let snapshot = parts.progress.status().snapshot;
         let mut driver = Driver {
             snapshots: Snapshotting::new(snapshot, parts.clock.now()),
@@ -204,12 +205,8 @@ where
 
     /// Waits for something to happen, and handles it.
     async fn round(&mut self) -> Result<(), Interruption> {
-        if !self.appender.is_idle() {
-            // While an append is under way more messages may come: let them, so that they share one.
-            tokio::task::yield_now().await;
-        } else {
-            // Messages that lead to no entry do not keep other tasks from running.
-            tokio::task::coop::consume_budget().await;
+        if !self.has_more() {
+            self.give_way().await;
         }
         self.arrive().await.map_err(Interruption::Append)?;
         self.handle_reports();
@@ -218,6 +215,17 @@ where
             (Some(trouble), _) => Err(Interruption::Trouble(trouble)),
             (None, Some(_)) => Err(Interruption::Spoiled),
             (None, None) => Ok(()),
+        }
+    }
+
+    /// Lets other tasks run, now that all that had come is handled.
+    async fn give_way(&mut self) {
+        if self.appender.is_idle() {
+            // Messages that lead to no entry do not keep other tasks from running.
+            tokio::task::coop::consume_budget().await;
+        } else {
+            // While an append is under way more messages may come: let them, so that they share one.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -241,15 +249,6 @@ where
             self.appender.submit(at, batch);
         }
         self.snapshot_if_due();
-    }
-
-    /// Submits a piece of what is being collected, so that the journal works meanwhile.
-    fn submit_piece(&mut self) {
-        if self.engine.pending().0 >= self.appender.piece()
-            && let Some((at, batch)) = self.engine.take_batch(self.now)
-        {
-            self.appender.submit(at, batch);
-        }
     }
 
     fn moment(&mut self) -> Moment {

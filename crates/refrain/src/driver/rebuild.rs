@@ -3,7 +3,7 @@
 //! What is durable is told, everybody else is told why not, and the state is rebuilt from the
 //! journal. Messages that were not looked at yet wait and are handled afterwards.
 
-use refrain_core::port::journal::{AppendError, RejectReason};
+use refrain_core::port::journal::AppendError;
 use refrain_core::{AskError, Input, Processor, Spoiled};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -85,14 +85,7 @@ where
     /// # Errors
     /// When somebody else writes the stream: then the processor ends, without a fight.
     fn not_durable(&mut self, error: &AppendError) -> Result<String, Ending> {
-        let processor = &self.parts.settings.name;
         self.callers.fail(|id| match error {
-            AppendError::Rejected {
-                reason: RejectReason::Overloaded,
-                ..
-            } => AskError::Overloaded {
-                processor: processor.clone(),
-            },
             AppendError::Rejected { .. } | AppendError::Fenced { .. } => AskError::NotRecorded {
                 id,
                 cause: Box::new(error.clone()),

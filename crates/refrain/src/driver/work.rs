@@ -11,6 +11,10 @@ use super::callers::Waiting;
 use super::inbox::{Control, Done, Ended, Work};
 use crate::error::QueryError;
 
+/// Messages, and reports, that are handled between two looks at the appends: so callers hear of what
+/// became durable, and the journal gets what is ready, while the rest is handled.
+const PIECE: usize = 64;
+
 /// A message that was taken from the inbox.
 pub(super) struct TakenMessage<P: Processor> {
     id: MessageId,
@@ -55,7 +59,7 @@ where
         self.taken.is_empty() && self.batch.is_none()
     }
 
-    /// Handles what was taken from the inbox, as far as the next append has room.
+    /// Handles a piece of what was taken from the inbox, as far as the next append has room.
     pub(super) fn handle_taken(&mut self) {
         self.handle_some();
         if self.room_back > 0 {
@@ -65,12 +69,14 @@ where
     }
 
     fn handle_some(&mut self) {
-        while self.has_room() && self.engine.spoiled().is_none() {
+        for _ in 0..PIECE {
+            if !self.has_room() || self.engine.spoiled().is_some() {
+                return;
+            }
             let Some(input) = self.next_input() else {
                 return;
             };
             self.input(input);
-            self.submit_piece();
         }
     }
 
@@ -139,19 +145,21 @@ where
         }
     }
 
-    /// Handles what was reported, and what was wanted of the driver itself.
+    /// Handles a piece of what was reported, and of what was wanted of the driver itself.
     pub(super) fn handle_reports(&mut self) {
-        while self.engine.spoiled().is_none() {
+        let mut left = PIECE;
+        while left > 0 && self.engine.spoiled().is_none() {
             let Some(report) = self.arrivals.unhandled.pop_front() else {
                 return;
             };
-            self.handle_report(report);
+            left -= self.handle_report(report, left);
         }
     }
 
-    fn handle_report(&mut self, report: Control<P>) {
+    /// Says how many reports that were, not more than `most`. What is left of them comes next.
+    fn handle_report(&mut self, report: Control<P>, most: usize) -> usize {
         match report {
-            Control::Ended(ended) => self.handle_ended(ended.into()),
+            Control::Ended(ended) => return self.handle_ended(ended, most),
             Control::Loaded {
                 epoch,
                 channel,
@@ -176,21 +184,27 @@ where
             } => self.command(channel, by, command, done),
             Control::Snapshot(reply) => self.snapshots.want(reply),
         }
+        1
     }
 
     /// One after the other, as far as the state can be trusted.
-    fn handle_ended(&mut self, mut ended: VecDeque<Ended>) {
-        while let Some(next) = ended.pop_front() {
+    fn handle_ended(&mut self, mut ended: VecDeque<Ended>, most: usize) -> usize {
+        let mut count = 0;
+        while count < most
+            && self.engine.spoiled().is_none()
+            && let Some(next) = ended.pop_front()
+        {
+            count += 1;
             if next.epoch == self.engine.epoch() {
                 self.couriers.ended();
             }
             self.attempted(next);
-            self.submit_piece();
-            if self.engine.spoiled().is_some() && !ended.is_empty() {
-                let rest = Control::Ended(ended.into());
-                return self.arrivals.unhandled.push_front(rest);
-            }
         }
+        if !ended.is_empty() {
+            let rest = Control::Ended(ended);
+            self.arrivals.unhandled.push_front(rest);
+        }
+        count
     }
 
     fn command(&mut self, channel: Name, by: Actor, command: Command, done: Done) {

@@ -1,10 +1,13 @@
-//! A full inbox: by count and by bytes, for those who wait and for those who do not.
+//! A full inbox: by count and by bytes, for those who wait and for those who do not; and a journal for
+//! which too much waits to be written.
 
 use futures_util::poll;
 use refrain::{AskError, Handle, MemoryJournal, Refrain};
+use refrain_core::port::journal::RejectReason;
+use refrain_journal::AppendFault;
 
-use crate::till::{Say, Till};
-use crate::waiting::still_waits;
+use crate::till::{Say, Till, epochs, open, start};
+use crate::waiting::{at_this_moment, still_waits};
 
 /// What a message of this size takes in the inbox is about this.
 fn bulk(bytes: usize) -> Say {
@@ -113,4 +116,72 @@ async fn those_who_wait_for_room_are_told_when_the_processor_ends() {
         let late = till.try_tell(Say::Add(1));
         assert!(matches!(late, Err(AskError::NotRunning { .. })));
     }
+}
+
+/// The till of `journal`, which refuses the next `count` appends that it settles: too much waits.
+async fn refused_till(count: usize) -> (MemoryJournal, Refrain, Handle<Till>) {
+    let (journal, refrain, till) = open().await;
+    journal.hold();
+    for _ in 0..count {
+        journal.fail_next(AppendFault::Rejected(RejectReason::Overloaded));
+    }
+    (journal, refrain, till)
+}
+
+/// B1.10: nobody waits for these messages, so nobody else would send them again.
+#[tokio::test(start_paused = true)]
+async fn what_the_journal_has_no_room_for_yet_is_appended_again_and_nothing_is_dropped() {
+    for count in [1, 2, 5, 40] {
+        let (journal, refrain, till) = refused_till(count).await;
+        // As many appends as are under way at once, and a message behind them.
+        for amount in 1..=5 {
+            till.tell(Say::Add(amount)).await.unwrap();
+            let mut look = Box::pin(till.query(|till| till.total));
+            still_waits(&mut look).await;
+        }
+        assert_eq!(journal.held(), 4);
+        journal.resume();
+        let amounts = till.query(|till| till.amounts.clone()).await.unwrap();
+        assert_eq!(amounts, [1, 2, 3, 4, 5]);
+        assert_eq!(epochs(&journal, "till").await, 1, "nothing was rebuilt");
+        refrain.drain().await;
+        let again = start(&journal).await;
+        let till = again.processor::<Till>("till");
+        assert_eq!(till.query(|till| till.total).await.unwrap(), 15);
+    }
+}
+
+/// B1.3, B1.10
+#[tokio::test(start_paused = true)]
+async fn ask_is_answered_once_the_journal_has_room_again() {
+    let (journal, _refrain, till) = refused_till(7).await;
+    let mut asked = Box::pin(till.ask(Say::Add(5)));
+    still_waits(&mut asked).await;
+    journal.resume();
+    assert_eq!(asked.await.unwrap(), 5);
+}
+
+/// B1.10: a journal that has no room for long fills the inbox, and that refuses.
+#[tokio::test(start_paused = true)]
+async fn journal_without_room_pushes_back_through_the_inbox() {
+    let journal = MemoryJournal::new();
+    let refrain = Refrain::builder()
+        .journal(journal.clone())
+        .processor("till", Till::default())
+        .inbox(8)
+        .start()
+        .await
+        .unwrap();
+    let till = refrain.processor::<Till>("till");
+    for _ in 0..1000 {
+        journal.fail_next(AppendFault::Rejected(RejectReason::Overloaded));
+    }
+    let mut accepted = 0;
+    while till.try_tell(bulk(100_000)).is_ok() {
+        accepted += 1;
+        at_this_moment().await;
+        assert!(accepted < 1000, "it is bounded");
+    }
+    assert_eq!(till.query(|till| till.bulks).await.unwrap(), accepted);
+    assert_eq!(epochs(&journal, "till").await, 1);
 }

@@ -15,6 +15,13 @@ pub(crate) async fn still_waits<F: Future>(work: &mut Pin<Box<F>>) {
     assert!(!ended, "it was told too early");
 }
 
+/// Lets everything happen that can happen while the clock stands still.
+pub(crate) async fn at_this_moment() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Lets everything happen that can happen within `span`.
 pub(crate) async fn pass(span: Duration) {
     // A timer is a signal like any other; under the paused clock it costs no time.
