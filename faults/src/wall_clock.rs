@@ -39,7 +39,7 @@ impl WallClock {
         call("mount", &["-t", "tmpfs", "tmpfs", "/dev/shm"])?;
         let clock = WallClock {
             library: library()?,
-            file: dir.join("wall-clock"),
+            file: dir.join("time-of-day"),
         };
         clock.jump(0)?;
         Ok(clock)

@@ -2,7 +2,7 @@
 
 use crate::baton::Pace;
 use crate::chance::Chance;
-use crate::disk::{End, Lie, Rates};
+use crate::disk::{End, Lie, Near, Op, Rates};
 
 /// Bytes of the smallest segment.
 pub const SEGMENT_BYTES: u64 = 8192;
@@ -38,11 +38,17 @@ pub enum Act {
     Fill,
     /// Makes room and waits until appends are taken again.
     Free,
+    /// Has everything compacted, and waits for it or does not.
+    Compact,
+    /// Reads two streams at the same time, or one twice.
+    ReadTwice,
+    /// Follows a stream as another process would, or looks at what it follows.
+    FollowElsewhere,
 }
 
 impl Act {
     /// All of them.
-    pub const ALL: [Act; 14] = [
+    pub const ALL: [Act; 17] = [
         Act::Append,
         Act::AppendLarge,
         Act::Wait,
@@ -57,6 +63,9 @@ impl Act {
         Act::ReadElsewhere,
         Act::Fill,
         Act::Free,
+        Act::Compact,
+        Act::ReadTwice,
+        Act::FollowElsewhere,
     ];
 }
 
@@ -69,6 +78,8 @@ pub struct Plan {
     pub streams: usize,
     /// Appends that may wait.
     pub queue_appends_max: usize,
+    /// Threads that read.
+    pub reader_threads: usize,
     /// How often threads take turns.
     pub pace: Pace,
     /// The processes, one after the other.
@@ -99,6 +110,8 @@ pub struct LifePlan {
     pub rates: Rates,
     /// The disk operation, counted from its start, at which it ends, and how.
     pub end: Option<(u64, End)>,
+    /// Where it ends instead, if it comes there before.
+    pub near: Option<Near>,
 }
 
 impl Plan {
@@ -106,10 +119,13 @@ impl Plan {
     #[must_use]
     pub fn of_seed(seed: u64) -> Plan {
         let mut chance = Chance::new(seed, "plan");
-        let weights: Vec<(Act, u64)> = Act::ALL
+        let mut weights: Vec<(Act, u64)> = Act::ALL
             .iter()
             .map(|act| (*act, weight(*act, &mut chance)))
             .collect();
+        if chance.one_in(COMPACTING_ONE_IN) {
+            compact_often(&mut weights);
+        }
         let lies = chance.one_in(10);
         let count = 1 + chance.below(3);
         let lives = (0..count).map(|_| LifePlan::draw(&weights, lies, &mut chance));
@@ -118,6 +134,7 @@ impl Plan {
             seed,
             streams: 1 + chance.index(3),
             queue_appends_max: chance.pick(&[2, 64, 64]),
+            reader_threads: chance.pick(&[1, 2]),
             pace: Pace {
                 switch_one_in: chance.pick(&[1, 2, 4, 16]),
                 timeout_one_in: chance.pick(&[0, 16, 64]),
@@ -139,6 +156,7 @@ impl Plan {
             seed,
             streams: 2,
             queue_appends_max: 64,
+            reader_threads: 1,
             pace: Pace {
                 switch_one_in: 2,
                 timeout_one_in: 0,
@@ -167,6 +185,33 @@ impl Plan {
     }
 }
 
+/// Once in how many seeds the journal is mostly compacted: for that, several segments must fill.
+const COMPACTING_ONE_IN: u64 = 5;
+
+fn compact_often(weights: &mut [(Act, u64)]) {
+    for (act, weight) in weights {
+        match act {
+            Act::AppendLarge => *weight = 16,
+            Act::Compact => *weight = 12,
+            Act::WaitAll => *weight = 4,
+            Act::Append
+            | Act::Wait
+            | Act::Pause
+            | Act::Read
+            | Act::Ask
+            | Act::Follow
+            | Act::Forget
+            | Act::Misplace
+            | Act::OpenAgain
+            | Act::ReadElsewhere
+            | Act::Fill
+            | Act::Free
+            | Act::ReadTwice
+            | Act::FollowElsewhere => {}
+        }
+    }
+}
+
 fn weight(act: Act, chance: &mut Chance) -> u64 {
     match act {
         Act::Append => chance.pick(&[4, 8]),
@@ -174,6 +219,8 @@ fn weight(act: Act, chance: &mut Chance) -> u64 {
         Act::Pause | Act::Read | Act::Ask | Act::Forget | Act::Follow => chance.pick(&[0, 1, 2]),
         Act::Misplace | Act::OpenAgain | Act::ReadElsewhere => chance.pick(&[0, 0, 1]),
         Act::Fill | Act::Free => chance.pick(&[0, 0, 0, 1]),
+        Act::Compact => chance.pick(&[0, 0, 1, 2]),
+        Act::ReadTwice | Act::FollowElsewhere => chance.pick(&[0, 0, 1]),
     }
 }
 
@@ -186,6 +233,7 @@ impl LifePlan {
             segment_bytes: SEGMENT_BYTES,
             rates: Rates::default(),
             end,
+            near: None,
         }
     }
 
@@ -218,6 +266,12 @@ impl LifePlan {
         let end = chance.pick(&[None, Some(End::Kill), Some(End::Cut), Some(End::Cut)]);
         let reach = chance.pick(&[30, 100, 200, 400]);
         let end = end.map(|end| (chance.below(reach), end));
+        // Files are renamed and removed seldom, and much depends on what is lasting then.
+        let near = chance.one_in(3).then(|| Near {
+            op: chance.pick(&[Op::Remove, Op::Remove, Op::Rename, Op::SyncDir]),
+            count: 1 + chance.below(8),
+            after: chance.below(4),
+        });
         LifePlan {
             acts,
             segment_bytes: chance.pick(&[
@@ -229,6 +283,7 @@ impl LifePlan {
             ]),
             rates,
             end,
+            near: near.filter(|_| end.is_some()),
         }
     }
 }

@@ -267,7 +267,8 @@ fn planted(name: &str, flags: &Flags) -> bool {
 fn list_planted(flags: &Flags) {
     if flags.json {
         let bug = |bug: &Bug| json!({ "name": bug.name, "breaks": bug.breaks });
-        return say_json(&BUGS.iter().map(bug).collect());
+        let here = BUGS.iter().filter(|bug| bug.site != Site::Interleavings);
+        return say_json(&here.map(bug).collect());
     }
     for bug in BUGS {
         say(&format!("{:<32} {}", bug.name, bug.breaks));
@@ -290,10 +291,10 @@ fn find(bug: Bug, flags: &Flags) -> Option<(u64, Failure)> {
         with_lines: false,
         planted: match bug.site {
             Site::Disk(bug) => Some(bug),
-            Site::Journal | Site::Order(_) | Site::Runtime => None,
+            Site::Journal | Site::Order(_) | Site::Interleavings | Site::Runtime => None,
         },
         scene: match bug.site {
-            Site::Disk(_) | Site::Journal | Site::Order(_) => Scene::Journal,
+            Site::Disk(_) | Site::Journal | Site::Order(_) | Site::Interleavings => Scene::Journal,
             Site::Runtime => Scene::Runtime,
         },
     };

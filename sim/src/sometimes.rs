@@ -83,6 +83,16 @@ pub enum Sometimes {
     DamageNotServed,
     /// Damage beyond the durable mark was refused, because a later frame proved it.
     LaterFrameProved,
+    /// History was compacted because somebody asked.
+    Compacted,
+    /// Several stream segments became one.
+    Merged,
+    /// The process ended while somebody waited for compaction.
+    CutWhileCompacting,
+    /// Two threads read at the same time.
+    ReadTwice,
+    /// A following cursor in another process saw entries.
+    FollowedElsewhere,
     /// A message that was answered before was answered again.
     AnsweredAgain,
     /// Somebody was told that a message was not recorded.
@@ -97,6 +107,8 @@ pub enum Sometimes {
     SnapshotPassedOver,
     /// A bit of a snapshot changed.
     SnapshotFlipped,
+    /// A snapshot was left by a build of another version.
+    SnapshotOfAnotherBuild,
     /// A journal was put back and its snapshots were not.
     JournalPutBack,
     /// The state was built anew because an append failed.
@@ -149,6 +161,11 @@ impl Sometimes {
         Sometimes::DamageRefused,
         Sometimes::DamageNotServed,
         Sometimes::LaterFrameProved,
+        Sometimes::Compacted,
+        Sometimes::Merged,
+        Sometimes::CutWhileCompacting,
+        Sometimes::ReadTwice,
+        Sometimes::FollowedElsewhere,
         Sometimes::AnsweredAgain,
         Sometimes::ToldNotRecorded,
         Sometimes::Redelivered,
@@ -156,6 +173,7 @@ impl Sometimes {
         Sometimes::SnapshotUsed,
         Sometimes::SnapshotPassedOver,
         Sometimes::SnapshotFlipped,
+        Sometimes::SnapshotOfAnotherBuild,
         Sometimes::JournalPutBack,
         Sometimes::Rebuilt,
     ];

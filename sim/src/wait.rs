@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use refrain_journal::simulation::{Place, Scheduler, Whom};
 
@@ -38,6 +39,16 @@ impl Bell {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => None,
         }
+    }
+
+    /// Waits until somebody rings, or time passes for whoever else waits for that, and says whether
+    /// somebody rang.
+    pub(crate) fn wait_a_while(&self) -> bool {
+        if !self.is_rung.load(Ordering::Acquire) {
+            let place = Place::of(&self.is_rung);
+            self.baton.wait(place, Some(Duration::from_secs(1)));
+        }
+        self.is_rung.swap(false, Ordering::AcqRel)
     }
 
     /// Waits until somebody rings.

@@ -108,7 +108,7 @@ enum Passed {
 pub(crate) fn options(plan: &Plan) -> JournalOptions {
     JournalOptions::default()
         .queue_appends_max(plan.queue_appends_max)
-        .reader_threads(1)
+        .reader_threads(plan.reader_threads)
         .mark_sync_idle(Duration::from_secs(1))
         .identity(plan.seed | 1)
 }
@@ -322,6 +322,7 @@ impl World {
 
     fn live_on(&mut self, plan: &LifePlan) -> Result<Passed, Violation> {
         let process = self.disk.process(plan.rates, plan.end);
+        self.disk.end_near(plan.near);
         let disk = self.process_disk(&process);
         let mut run = self.shared(plan.segment_bytes);
         match Life::open(&mut run, disk)? {

@@ -13,6 +13,7 @@ mod bench;
 mod clock;
 mod fuzz;
 mod guarantees;
+mod interleavings;
 mod marked;
 mod planted;
 mod project;
@@ -36,6 +37,7 @@ usage: cargo xtask TASK [ARGUMENTS]
   bench [ARGUMENTS]  the benchmarks, in release mode
   fuzz [--seconds N] [TARGET...] | TARGET --repeat FILE | --minimise
                      fuzzes every parser of stored bytes, and damages small journals bit by bit
+  interleavings      callers, writer and shutdown of the journal in thousands of orders of threads
   planted [NAME...]  plants bugs, and fails unless each is found
   reliability [--full --minutes N] [--record] [PART...]
                      simulation, planted bugs, faults on real disks, with their figures
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&project),
         "guarantees" => guarantees::run(&project),
         "fuzz" => fuzz::run(&project, rest),
+        "interleavings" => interleavings::run(&project),
         "planted" => planted::run(&project, rest),
         "tools" => tools::run(),
         "reliability" => reliability::run(&project, rest),

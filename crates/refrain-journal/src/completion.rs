@@ -8,7 +8,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -16,6 +15,7 @@ use refrain_core::port::journal::{AppendError, RejectReason};
 use refrain_core::{Name, Position};
 
 use crate::planted;
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Wakers whose space is kept for the next batch.
@@ -67,10 +67,17 @@ impl Flush {
     /// wait to `wakers`.
     pub(crate) fn acknowledge(&self, place: usize, wakers: &mut Vec<Waker>) {
         let durable = u32::try_from(place).expect("places fit 32 bits");
-        self.durable.store(durable, Ordering::Release);
+        let is_late = planted::is("wakers-taken-before-store");
+        if !is_late {
+            self.durable.store(durable, Ordering::Release);
+        }
         let mut state = self.lock();
         let count = place.min(state.wakers.len());
         wakers.extend(state.wakers[..count].iter_mut().filter_map(Option::take));
+        if is_late {
+            drop(state);
+            self.durable.store(durable, Ordering::Release);
+        }
     }
 
     /// Tells everybody whose place is not durable that it failed.

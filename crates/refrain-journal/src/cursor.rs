@@ -123,12 +123,14 @@ impl FileCursor {
 
     /// What there is from `next` on. A following cursor is woken when there is more.
     fn until(&self, next: u64, context: &Context<'_>) -> Found {
-        let id = self.side.names.find(&self.stream);
         match self.until {
             Until::Before(end) if next < end => Found::Entries(end),
             Until::Before(_) => Found::End,
             Until::Closed => {
                 let mut index = self.side.index();
+                // Asked under the lock: a stream that is founded now is seen here, or its first entry
+                // finds the waker.
+                let id = self.side.names.find(&self.stream);
                 let (_, end) = index.bounds(id);
                 if next < end {
                     return Found::Entries(end);

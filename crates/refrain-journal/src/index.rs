@@ -260,6 +260,7 @@ impl Index {
         if planted::is("position-used-again") {
             stream.next = new.first;
         }
+        stream.next += u64::from(planted::is("position-passed-over"));
         self.names.learn(new.stream, &new.name)
     }
 
@@ -292,6 +293,7 @@ impl Index {
         let known = streams.filter_map(|id| self.declaration(id));
         known.map(|known| {
             let last = self.streams[known.stream as usize].last;
+            let last = last.filter(|_| !planted::is("directory-ahead-of-its-place"));
             let next = last.map_or(known.next, |last| self.open.first(last));
             let first = known.first.min(next);
             Declaration {

@@ -4,7 +4,6 @@
 //! or being written. What is rejected here has left nothing behind. Whoever was taken by the writer
 //! is told by the writer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::names::{Looked, Names, STREAMS_MAX};
 use crate::options::Settings;
 use crate::pending::{Gathered, Pending, Records, Work, entry_bytes, founded};
 use crate::planted;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, give_way_until};
 
 /// How often a writer that has nothing to do gives way to other threads before it goes to sleep:
@@ -340,7 +340,9 @@ impl Queue {
                 drop(waiting);
                 self.look_out();
                 waiting = self.lock();
-                continue;
+                if !planted::is("call-overlooked") {
+                    continue;
+                }
             }
             waiting.writer = WriterState::Waits;
             let Some(patience) = patience else {

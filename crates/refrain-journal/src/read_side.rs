@@ -1,7 +1,6 @@
 //! What reading needs: the index, the names, the files and the threads that read them.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use refrain_core::port::journal::{Cursor, ReadError};
@@ -13,6 +12,7 @@ use crate::index::Index;
 use crate::names::Names;
 use crate::readers::Readers;
 use crate::storage::Disk;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::tracker::Tracker;
 

@@ -76,7 +76,8 @@ impl Scan {
     /// What is at the place, without going on. After [`Found::Frame`], [`Scan::items`] hold its
     /// records and [`Scan::take`] goes behind it. No frame may cross `barrier`.
     pub(crate) fn look(&mut self, barrier: Option<u32>) -> io::Result<(Found, Option<Sealed>)> {
-        let room = (self.segment.header.segment_bytes - self.at.offset) as usize;
+        let segment_bytes = self.segment.header.segment_bytes;
+        let room = segment_bytes.saturating_sub(self.at.offset) as usize;
         if room < FRAME_HEADER_BYTES {
             return Ok((Found::Nothing, None));
         }

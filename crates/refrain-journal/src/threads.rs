@@ -1,9 +1,8 @@
 //! Threads with a name and an owner.
 
 use std::io;
-use std::thread::JoinHandle;
 
-use crate::sync::{join, spawn};
+use crate::sync::{JoinHandle, join, spawn};
 
 /// Threads that are joined when this is dropped. Whoever drops it has told them to end.
 #[derive(Debug, Default)]

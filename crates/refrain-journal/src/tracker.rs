@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use refrain_core::port::journal::ReadError;
@@ -15,6 +16,7 @@ use crate::format::mark::{End, Mark};
 use crate::index::Contradiction;
 use crate::log_index::LogIndex;
 use crate::mark::MarkFile;
+use crate::planted;
 use crate::read_side::ReadSide;
 use crate::recovery::table::Found;
 use crate::recovery::{History, Reach, Walk, Walked, take};
@@ -97,8 +99,8 @@ impl Tracker {
             progress.scan.look_again();
             self.catch_up(progress, &mark)?;
             let followers = side.index().take_all_followers();
-            for waker in followers {
-                waker.wake();
+            if !planted::is("follower-elsewhere-not-woken") {
+                followers.into_iter().for_each(Waker::wake);
             }
         }
         if mark.first_segment > progress.first_segment {

@@ -182,12 +182,16 @@ impl Writer {
         if segment <= oldest {
             return Ok(());
         }
-        if !planted::is("removed-before-mark") {
-            self.log.retire(segment)?;
+        let is_early = planted::is("removed-before-mark");
+        if is_early {
+            self.keeper.remove(oldest, segment);
         }
+        self.log.retire(segment)?;
         self.read_side.index().adopt(segment);
         self.keeper.compactor.adopted(segment);
-        self.keeper.remove(oldest, segment);
+        if !is_early {
+            self.keeper.remove(oldest, segment);
+        }
         Ok(())
     }
 }

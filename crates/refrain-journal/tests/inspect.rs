@@ -235,6 +235,20 @@ async fn a_damaged_spare_is_named_and_the_next_opening_makes_it_again() {
     assert_eq!(inspect(&disk).findings[0].kind, FindingKind::Segment);
 }
 
+/// Found by fuzzing backups: whoever says where a journal ends may say anything.
+#[tokio::test]
+async fn a_mark_that_ends_beyond_its_segment_is_damage() {
+    let disk = history().await;
+    let mut mark = disk.get(&path("mark"));
+    for slot in [0, 2048] {
+        mark[slot + 64..slot + 68].copy_from_slice(&9000_u32.to_le_bytes());
+        let checksum = crc32c::crc32c(&mark[slot..slot + 76]);
+        mark[slot + 76..slot + 80].copy_from_slice(&checksum.to_le_bytes());
+    }
+    disk.put(&path("mark"), mark);
+    assert!(!inspect(&disk).is_sound());
+}
+
 #[tokio::test]
 async fn forgotten_entries_are_neither_counted_nor_shown() {
     #[derive(Default)]

@@ -35,6 +35,17 @@ pub enum Op {
     Size,
 }
 
+/// A place in a process's work: so many operations after the one of this kind with this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Near {
+    /// The kind.
+    pub op: Op,
+    /// Which one of them, counted from 1.
+    pub count: u64,
+    /// How many operations later.
+    pub after: u64,
+}
+
 /// How an operation goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {

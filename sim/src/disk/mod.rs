@@ -13,7 +13,7 @@ mod trace;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use fault::{Fault, Lie, Op, Rates};
+pub use fault::{Fault, Lie, Near, Op, Rates};
 pub use medium::SECTOR_BYTES;
 pub use process::Process;
 pub use survival::Survival;
@@ -60,6 +60,8 @@ struct Machine {
     ops: u64,
     /// When the process that runs now ends.
     end: Option<(u64, End)>,
+    /// Where it ends instead, if it comes there before.
+    near: Option<Near>,
     ended: Option<End>,
     /// The process that runs now.
     process: u64,
@@ -84,6 +86,7 @@ impl SimDisk {
                 trace,
                 ops: 0,
                 end: None,
+                near: None,
                 ended: None,
                 process: 0,
                 locked: Vec::new(),
@@ -102,10 +105,16 @@ impl SimDisk {
         machine.process += 1;
         machine.rates = rates;
         machine.end = end.map(|(after, end)| (machine.ops + after, end));
+        machine.near = None;
         machine.ended = None;
         machine.felt = 0;
         machine.locked.clear();
         Process::new(self.clone(), machine.process)
+    }
+
+    /// Lets the running process, if it is to end, end at `near` if it comes there before.
+    pub fn end_near(&self, near: Option<Near>) {
+        self.lock().near = near;
     }
 
     /// How the process that ran last was ended, if it was.
@@ -244,6 +253,26 @@ impl SimDisk {
         Some(format!("a bit of {path} at {at}"))
     }
 
+    /// Changes a file in the directory `dir` that is wholly on the medium, and says which.
+    pub fn rewrite_below(
+        &self,
+        dir: &str,
+        chance: &mut Chance,
+        rewrite: impl FnOnce(&mut [u8], &mut Chance),
+    ) -> Option<String> {
+        let mut machine = self.lock();
+        let mut files = machine.medium.below(dir.trim_start_matches('/'));
+        files.retain(|(_, id)| {
+            let file = machine.medium.file(*id);
+            file.cache == file.medium && !file.cache.is_empty()
+        });
+        let (path, id) = files.get(chance.index(files.len().max(1)))?.clone();
+        let file = machine.medium.file_mut(id);
+        rewrite(&mut file.cache, chance);
+        file.medium = file.cache.clone();
+        Some(path)
+    }
+
     /// What the files in the directory `dir` hold.
     #[must_use]
     pub fn files(&self, dir: &str) -> Files {
@@ -304,6 +333,21 @@ impl Machine {
         self.ended = Some(end);
         self.locked.clear();
         self.trace.remark(|| format!("      *** {end:?}"));
+    }
+
+    /// Operation `number` begins: moves the end forward if it is the one that was waited for.
+    fn come_near(&mut self, op: Op, number: u64) {
+        let (Some(near), Some((at, end))) = (&mut self.near, self.end) else {
+            return;
+        };
+        if near.op != op {
+            return;
+        }
+        near.count -= 1;
+        if near.count == 0 {
+            self.end = Some((at.min(number + 1 + near.after), end));
+            self.near = None;
+        }
     }
 
     /// Whether `bytes` more fit.

@@ -63,6 +63,7 @@ impl Process {
         }
         let number = machine.ops;
         machine.ops += 1;
+        machine.come_near(op, number);
         if let Some((at, end)) = machine.end
             && number >= at
         {

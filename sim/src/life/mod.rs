@@ -1,5 +1,7 @@
 //! One process's life with the journal: it acts, and everything it is told is checked.
 
+mod compacting;
+mod elsewhere;
 mod reading;
 
 use std::collections::VecDeque;
@@ -10,6 +12,8 @@ use refrain_core::port::journal::{AppendError, Batch, Journal, RejectReason};
 use refrain_core::{Name, Position};
 use refrain_journal::{Disk, FileJournal, JournalOptions, OpenError};
 
+use self::compacting::Compacting;
+use self::elsewhere::Elsewhere;
 use self::reading::Follower;
 
 use crate::baton::Baton;
@@ -50,6 +54,8 @@ pub(crate) struct Life<'r, 'a> {
     journal: FileJournal,
     flights: VecDeque<Flight>,
     follower: Option<Follower>,
+    elsewhere: Option<Elsewhere>,
+    compacting: Option<Compacting>,
     /// The first submission whose outcome is unknown.
     unknown: Option<u64>,
     was_filled: bool,
@@ -87,6 +93,8 @@ impl<'r, 'a> Life<'r, 'a> {
             journal,
             flights: VecDeque::new(),
             follower: None,
+            elsewhere: None,
+            compacting: None,
             unknown: None,
             was_filled,
             has_forgotten: false,
@@ -158,6 +166,9 @@ impl<'r, 'a> Life<'r, 'a> {
                 Ok(())
             }
             Act::Free => self.free(),
+            Act::Compact => self.compact(),
+            Act::ReadTwice => self.read_twice(),
+            Act::FollowElsewhere => self.follow_elsewhere(),
         }
     }
 
@@ -401,12 +412,15 @@ impl<'r, 'a> Life<'r, 'a> {
     }
 
     /// Ends the life without a crash of its own, and takes the last answers.
-    pub(crate) fn close(self) -> Result<(), Violation> {
+    pub(crate) fn close(mut self) -> Result<(), Violation> {
+        self.check_compaction()?;
         let Life {
             run,
             journal,
             flights,
             follower,
+            elsewhere,
+            compacting,
             mut unknown,
             was_filled,
             ..
@@ -414,7 +428,8 @@ impl<'r, 'a> Life<'r, 'a> {
         let was_ended = run.disk.ended().is_some();
         run.disk.remark(|| "      -- closing".into());
         drop(journal);
-        drop(follower);
+        drop((follower, elsewhere));
+        compacting.map_or(Ok(()), Compacting::end)?;
         if !was_ended && run.disk.ended().is_some() {
             note(Sometimes::CutWhileClosing);
         }

@@ -15,21 +15,65 @@ const SERVED: &str = "damage is refused, never served; nothing else is called da
 const READS: &str = "reading reaches the head";
 
 /// A cursor, and what it gave.
-type Followed = (Box<dyn Cursor>, Result<Option<Chunk>, ReadError>);
+pub(super) type Followed = (Box<dyn Cursor>, Result<Option<Chunk>, ReadError>);
+
+/// A cursor that reads a stream to the head as it was.
+struct Reading {
+    stream: usize,
+    head: u64,
+    next: u64,
+    cursor: Box<dyn Cursor>,
+}
 
 /// A cursor that waits for more.
 pub(super) struct Follower {
-    stream: usize,
-    next: u64,
-    answer: BoxFuture<'static, Followed>,
+    pub(super) stream: usize,
+    pub(super) next: u64,
+    pub(super) answer: BoxFuture<'static, Followed>,
     /// Rung when there is more to follow.
-    bell: Arc<Bell>,
-    was_looked_at: bool,
+    pub(super) bell: Arc<Bell>,
+    pub(super) was_looked_at: bool,
 }
 
 impl Life<'_, '_> {
     /// Reads a stream from its first position to its head.
     pub(super) fn read(&mut self, stream: usize) -> Result<(), Violation> {
+        let Some(mut reading) = self.start_reading(stream)? else {
+            return Ok(());
+        };
+        loop {
+            let answer = wait(self.run.baton, &mut reading.cursor.next());
+            if !self.took(&mut reading, answer)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads two streams at the same time, or one twice.
+    pub(super) fn read_twice(&mut self) -> Result<(), Violation> {
+        let streams = [self.any_stream(), self.any_stream()];
+        let [first, second] = streams.map(|stream| self.start_reading(stream));
+        let (Some(mut first), Some(mut second)) = (first?, second?) else {
+            return Ok(());
+        };
+        let mut goes_on = [true, true];
+        while goes_on == [true, true] {
+            let [one, two] = {
+                let (mut one, mut two) = (first.cursor.next(), second.cursor.next());
+                // Both ask before either waits.
+                let (early, late) = (look(&mut one), look(&mut two));
+                if early.is_none() && late.is_none() {
+                    note(Sometimes::ReadTwice);
+                }
+                let one = early.unwrap_or_else(|| wait(self.run.baton, &mut one));
+                [one, late.unwrap_or_else(|| wait(self.run.baton, &mut two))]
+            };
+            goes_on = [self.took(&mut first, one)?, self.took(&mut second, two)?];
+        }
+        Ok(())
+    }
+
+    fn start_reading(&mut self, stream: usize) -> Result<Option<Reading>, Violation> {
         let name = self.name(stream);
         let (head, first) = self.extent(&name);
         self.run.model.saw_head(stream, head)?;
@@ -37,27 +81,49 @@ impl Life<'_, '_> {
             self.run.baton,
             &mut self.journal.read(&name, position(first)),
         );
-        let mut cursor = match opened {
-            Ok(cursor) => cursor,
-            Err(error) => return self.unread(&error),
-        };
-        let mut next = first;
-        loop {
-            match wait(self.run.baton, &mut cursor.next()) {
-                Ok(Some(chunk)) => next = self.saw(stream, next, &chunk)?,
-                // More may have become durable since the head was asked for.
-                Ok(None) if next > head => return Ok(()),
-                Ok(None) => {
-                    let detail = format!("{name} ends before {next}, its head is {head}");
-                    return Err(Violation::new(READS, detail));
-                }
-                Err(error) => return self.unread(&error),
+        match opened {
+            Ok(cursor) => Ok(Some(Reading {
+                stream,
+                head,
+                next: first,
+                cursor,
+            })),
+            Err(error) => self.unread(&error).map(|()| None),
+        }
+    }
+
+    /// Checks what a cursor gave, and says whether it goes on.
+    fn took(
+        &mut self,
+        reading: &mut Reading,
+        answer: Result<Option<Chunk>, ReadError>,
+    ) -> Result<bool, Violation> {
+        let Reading {
+            stream, head, next, ..
+        } = *reading;
+        match answer {
+            Ok(Some(chunk)) => {
+                reading.next = self.saw(stream, next, &chunk)?;
+                Ok(true)
             }
+            // More may have become durable since the head was asked for.
+            Ok(None) if next > head => Ok(false),
+            Ok(None) => {
+                let name = self.name(stream);
+                let detail = format!("{name} ends before {next}, its head is {head}");
+                Err(Violation::new(READS, detail))
+            }
+            Err(error) => self.unread(&error).map(|()| false),
         }
     }
 
     /// Checks a chunk that starts at `next`, and says where the one after it does.
-    fn saw(&mut self, stream: usize, next: u64, chunk: &Chunk) -> Result<u64, Violation> {
+    pub(super) fn saw(
+        &mut self,
+        stream: usize,
+        next: u64,
+        chunk: &Chunk,
+    ) -> Result<u64, Violation> {
         let mut wanted = next;
         for (position, entry) in chunk.entries() {
             if position.get() != wanted {
@@ -195,14 +261,19 @@ impl Life<'_, '_> {
     }
 
     /// As [`Life::unread`]; besides, segments may go away under a reader of another process.
-    fn unread_elsewhere(&self, error: &ReadError) -> Result<(), Violation> {
+    pub(super) fn unread_elsewhere(&self, error: &ReadError) -> Result<(), Violation> {
         if matches!(error, ReadError::Unavailable(_)) && self.has_forgotten {
             return Ok(());
         }
         self.unread(error)
     }
 
-    fn follower(&self, stream: usize, next: u64, mut cursor: Box<dyn Cursor>) -> Follower {
+    pub(super) fn follower(
+        &self,
+        stream: usize,
+        next: u64,
+        mut cursor: Box<dyn Cursor>,
+    ) -> Follower {
         let answer = Box::pin(async move {
             let answer = cursor.next().await;
             (cursor, answer)

@@ -23,6 +23,9 @@ pub enum Site {
     Journal,
     /// As [`Site::Journal`], where it takes an order of events that seeds seldom give.
     Order(Order),
+    /// As [`Site::Journal`], between two steps that the simulation takes as one:
+    /// `cargo xtask interleavings` looks for it.
+    Interleavings,
     /// In the runtime's code, or the engine's.
     Runtime,
 }
@@ -33,7 +36,7 @@ impl Site {
     pub fn is_code(self) -> bool {
         match self {
             Site::Disk(_) => false,
-            Site::Journal | Site::Order(_) | Site::Runtime => true,
+            Site::Journal | Site::Order(_) | Site::Interleavings | Site::Runtime => true,
         }
     }
 }
@@ -438,6 +441,91 @@ pub const BUGS: &[Bug] = &[
         "waker-left-unseen",
         Site::Journal,
         "whether an append is durable is not asked again once its waker is to be left",
+    ),
+    code(
+        "call-overlooked",
+        Site::Journal,
+        "the writer goes to sleep without looking again at what waits",
+    ),
+    code(
+        "wakers-taken-before-store",
+        Site::Interleavings,
+        "who waits is woken before the store that says why",
+    ),
+    code(
+        "part-taken-for-whole",
+        Site::Journal,
+        "compaction takes the first part of a segment for the whole",
+    ),
+    code(
+        "retired-before-rewritten",
+        Site::Journal,
+        "log segments are let go of before they are rewritten",
+    ),
+    code(
+        "rewritten-not-synced",
+        Site::Journal,
+        "what compaction writes is not synced",
+    ),
+    code(
+        "entry-left-out",
+        Site::Journal,
+        "compaction leaves an entry out",
+    ),
+    code(
+        "neighbour-taken-instead",
+        Site::Journal,
+        "compaction takes an entry twice, in the place of the next one",
+    ),
+    code(
+        "last-block-left-out",
+        Site::Journal,
+        "a stream segment lacks its last block",
+    ),
+    code(
+        "merge-input-left-out",
+        Site::Journal,
+        "a merge leaves one stream segment out",
+    ),
+    code(
+        "merge-newest-first",
+        Site::Journal,
+        "a merge puts newer entries of a stream before older ones",
+    ),
+    code(
+        "directory-of-earlier",
+        Site::Journal,
+        "the directory of an earlier opening is taken for the last word",
+    ),
+    code(
+        "directory-believed-after-more",
+        Site::Journal,
+        "the directory of a clean end is believed although the log went on",
+    ),
+    code(
+        "position-passed-over",
+        Site::Journal,
+        "positions in the directory are one too high",
+    ),
+    code(
+        "directory-ahead-of-its-place",
+        Site::Journal,
+        "the directory counts entries behind the place that it is of",
+    ),
+    code(
+        "follower-elsewhere-not-woken",
+        Site::Journal,
+        "who follows a stream in another process is not woken",
+    ),
+    code(
+        "snapshot-version-not-read",
+        Site::Runtime,
+        "a snapshot in a format of another version is used",
+    ),
+    code(
+        "state-version-not-read",
+        Site::Runtime,
+        "a snapshot that another version of the engine made is used",
     ),
 ];
 

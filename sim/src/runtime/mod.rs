@@ -7,6 +7,7 @@
 
 mod book;
 mod clerk;
+mod foreign;
 mod life;
 mod plan;
 mod service;
@@ -121,6 +122,15 @@ impl World {
                 if let Some(place) = self.disk.flip_below(SNAPSHOTS_DIR, &mut self.chance) {
                     note(Sometimes::SnapshotFlipped);
                     self.disk.remark(|| format!("      *** flipped {place}"));
+                }
+            }
+            Between::SnapshotOfAnotherBuild => {
+                let rewrite = foreign::rewrite;
+                let chance = &mut self.chance;
+                if let Some(file) = self.disk.rewrite_below(SNAPSHOTS_DIR, chance, rewrite) {
+                    note(Sometimes::SnapshotOfAnotherBuild);
+                    self.disk
+                        .remark(|| format!("      *** another build wrote {file}"));
                 }
             }
             Between::PutBack if backup.files.is_empty() => {}

@@ -34,6 +34,9 @@ pub(super) enum Between {
     Nothing,
     /// One bit of a snapshot changes.
     FlipSnapshot,
+    /// A build of another version left a snapshot: its checksum is right, its content means another
+    /// state here.
+    SnapshotOfAnotherBuild,
     /// The journal is put back to where it was before this process, the snapshots are not.
     PutBack,
 }
@@ -152,6 +155,7 @@ impl LifePlan {
                 Between::Nothing,
                 Between::Nothing,
                 Between::FlipSnapshot,
+                Between::SnapshotOfAnotherBuild,
                 Between::PutBack,
             ]),
         }

@@ -38,7 +38,7 @@ struct Runner {
 }
 
 /// All parts, the quick ones first.
-const PARTS: [Runner; 4] = [
+const PARTS: [Runner; 5] = [
     Runner {
         name: "faults",
         run: faults::run,
@@ -46,6 +46,10 @@ const PARTS: [Runner; 4] = [
     Runner {
         name: "fuzz",
         run: crate::fuzz::part,
+    },
+    Runner {
+        name: "interleavings",
+        run: |project, _| crate::interleavings::report(project),
     },
     Runner {
         name: "planted",

@@ -268,6 +268,11 @@ impl Heap {
     fn flush(&mut self, writer: &mut SegmentWriter<'_>) -> Result<(), CompactionFailure> {
         self.entries
             .sort_unstable_by_key(|entry| (entry.stream, entry.position));
+        if planted::is("neighbour-taken-instead")
+            && let [first, second, ..] = self.entries.as_mut_slice()
+        {
+            (second.at, second.length) = (first.at, first.length);
+        }
         for entry in self.entries.drain(..) {
             let content = &self.bytes[entry.at..entry.at + entry.length as usize];
             writer.entry(entry.stream, entry.position, content)?;
@@ -306,6 +311,9 @@ fn gather_group(
         }
         if let Some((_, next)) = kept.cut.get_mut(stream) {
             *next = position + 1;
+        }
+        if planted::is("entry-left-out") && heap.entries.len() == 1 {
+            return Ok(());
         }
         kept.entries += 1;
         let entry = scan.entry(*offset);

@@ -6,6 +6,7 @@ use super::gather::Firsts;
 use crate::format::catalogue::{Row, Span};
 use crate::format::record::Declaration;
 use crate::format::stream_segment::{LENGTH_BYTES, ends};
+use crate::planted;
 use crate::read_side::ReadSide;
 use crate::stream_segment::catalogue::Flaw;
 use crate::stream_segment::{SegmentWriter, StreamSegment};
@@ -40,8 +41,10 @@ pub(crate) fn merge(
         stored: Vec::new(),
         raw: Vec::new(),
     };
+    let left_out = usize::from(planted::is("merge-input-left-out"));
     let mut inputs: Vec<_> = segments
         .iter()
+        .skip(left_out)
         .map(|segment| (segment, segment.rows().peekable()))
         .collect();
     while let Some(input) = next_input(&mut inputs)? {
@@ -68,7 +71,9 @@ fn next_input<R: Iterator<Item = Result<Row, Flaw>>>(
             }
             None => continue,
         };
-        if best.is_none_or(|(lowest, _)| stream < lowest) {
+        let is_lower =
+            |(lowest, _)| stream < lowest || stream == lowest && planted::is("merge-newest-first");
+        if best.is_none_or(is_lower) {
             best = Some((stream, index));
         }
     }

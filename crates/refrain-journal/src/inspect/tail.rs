@@ -33,6 +33,11 @@ pub(super) fn look(
             Err(_) => return Ok(findings),
         }
     }
+    let ends_beyond = |segment: &Segment| mark.end.offset > segment.header.segment_bytes;
+    if segments.first().is_some_and(ends_beyond) {
+        // The walk has said so here, too: it did not get to the mark.
+        return Ok(findings);
+    }
     let mut frames = 0;
     let mut at = mark.end;
     for (index, segment) in segments.iter().enumerate() {
