@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{AppendError, Batch, Journal};
 use refrain_core::{Name, Position};
-use refrain_journal::{CompactionProgress, FileJournal};
+use refrain_journal::{CompactionProgress, FileJournal, JournalOptions};
 
 use crate::callers::{Caller, run};
 use crate::effort::{Assignment, Failure};
@@ -106,15 +106,17 @@ pub(crate) fn measure(assignment: &Assignment) -> Result<Table, Failure> {
     })
 }
 
-const NOTES: [&str; 3] = [
+const NOTES: [&str; 4] = [
     "One entry an append, 64 streams; at n in flight there are n callers, who wait until their entry survives a loss of power.",
     "bare writer: the same callers, wake-ups and bytes, one thread, one write and one sync for all that wait.",
     "bare leader: a lone caller that writes and syncs by itself. Latencies are those of the first 16 callers.",
+    "Compaction rests: it would go on in the runs of the references. The table compaction has what it costs.",
 ];
 
 fn measure_level(assignment: &Assignment, payload: usize, level: usize) -> Result<Row, Failure> {
     let scratch = assignment.scratch()?;
-    let journal = FileJournal::open(scratch.path().join("journal"))?;
+    let options = JournalOptions::default().compaction_bytes_per_second(0);
+    let journal = FileJournal::open_with(scratch.path().join("journal"), options)?;
     let streams = Streams::new(journal, STREAMS);
     let bytes: Arc<[u8]> = vec![0x5a; payload].into();
     let appends = appends(assignment, streams, bytes, level);

@@ -1,6 +1,7 @@
 //! How long opening a journal takes: after a clean close whatever its size, and after a crash.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -217,7 +218,9 @@ impl Picture {
             if is_sealed {
                 std::fs::hard_link(from, to)?;
             } else {
-                std::fs::copy(from, to)?;
+                std::fs::copy(from, &to)?;
+                // Or opening, which syncs, would wait for the copy.
+                File::open(to)?.sync_all()?;
             }
         }
         Ok(picture)

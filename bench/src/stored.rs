@@ -17,6 +17,12 @@ use crate::ledger::Dice;
 /// Bytes of an entry.
 pub(crate) const ENTRY_BYTES: usize = 256;
 
+/// Bytes of a segment, unless set.
+const SEGMENT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of an entry that fills one.
+const FILLER_BYTES: usize = 1024 * 1024;
+
 /// Appends that wait at once while a journal is filled.
 const FILLED_AT_ONCE: usize = 4096;
 
@@ -122,6 +128,26 @@ impl Stored {
 
     pub(crate) fn path(&self) -> PathBuf {
         self.scratch.path().join("journal")
+    }
+
+    /// Fills what is left of the last segment, and more, with entries of another stream.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn seal(&self, assignment: &Assignment) -> Result<(), Failure> {
+        let journal = self.open()?;
+        let name = Name::new("filler")?;
+        let mut at = Position::FIRST;
+        for _ in 0..SEGMENT_BYTES / FILLER_BYTES + 1 {
+            let mut batch = Batch::default();
+            batch.push(&vec![0x5a; FILLER_BYTES]);
+            at = assignment
+                .runtime
+                .block_on(journal.append(&name, at, batch))?
+                .next();
+        }
+        assignment.wrote(SEGMENT_BYTES as f64);
+        Ok(())
     }
 
     /// Opens the journal; compaction rests until it is asked.

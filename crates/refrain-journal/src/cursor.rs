@@ -1,8 +1,10 @@
 //! Cursors: pull the entries of one stream in chunks.
 //!
-//! A chunk is read by one of the reading threads, and the next one already while the caller works on
-//! it. Where the entries are, and how they are read and checked, is [`Reading`]'s part.
+//! Chunks are read by one of the reading threads, and the next ones already while the caller works on
+//! them. A hand-over between threads takes about as long as reading a chunk, so there are soon several
+//! in one. Where the entries are, and how they are read and checked, is [`Reading`]'s part.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -23,12 +25,19 @@ pub(crate) enum Until {
     Closed,
 }
 
+/// Chunks that are handed over at once.
+const HANDED_OVER_MAX: usize = 4;
+
 /// A cursor over files.
 #[derive(Debug)]
 pub(crate) struct FileCursor {
     side: Arc<ReadSide>,
     stream: Name,
     until: Until,
+    /// What was read and not yet asked for.
+    ready: VecDeque<Chunk>,
+    /// Chunks that are read next. Who takes one may want no more, so it starts small.
+    count: usize,
     state: State,
 }
 
@@ -40,7 +49,7 @@ enum State {
     Failed,
 }
 
-pub(crate) type Done = (Box<Reading>, Result<Option<Chunk>, ReadError>);
+pub(crate) type Done = (Box<Reading>, Result<VecDeque<Chunk>, ReadError>);
 
 impl FileCursor {
     pub(crate) fn new(side: Arc<ReadSide>, stream: Name, from: Position, until: Until) -> Self {
@@ -49,12 +58,17 @@ impl FileCursor {
             side,
             stream,
             until,
+            ready: VecDeque::new(),
+            count: 1,
             state: State::Idle(reading),
         }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Chunk>, ReadError>> {
         loop {
+            if let Some(chunk) = self.ready.pop_front() {
+                return Poll::Ready(Ok(Some(chunk)));
+            }
             match std::mem::replace(&mut self.state, State::Failed) {
                 State::Idle(reading) => {
                     let end = match self.until(reading.next, context) {
@@ -76,25 +90,27 @@ impl FileCursor {
                     if polled.is_pending() {
                         self.state = State::Busy(answer);
                     }
-                    return Poll::Ready(match ready!(polled) {
-                        Some((reading, Ok(chunk))) => {
+                    match ready!(polled) {
+                        Some((reading, Ok(chunks))) => {
+                            self.ready = chunks;
                             self.read_ahead(reading);
-                            Ok(chunk)
                         }
-                        Some((_, Err(error))) => Err(error),
-                        None => Err(closed()),
-                    });
+                        Some((_, Err(error))) => return Poll::Ready(Err(error)),
+                        None => return Poll::Ready(Err(closed())),
+                    }
                 }
                 State::Failed => return Poll::Ready(Err(closed())),
             }
         }
     }
 
-    /// Has the next chunk of what lies before `end` read.
+    /// Has the next chunks of what lies before `end` read.
     fn read(&mut self, reading: Box<Reading>, end: u64) {
         let side = Arc::clone(&self.side);
-        let job = move || reading.chunk(&side, end);
+        let count = self.count;
+        let job = move || reading.chunks(&side, end, count);
         self.state = State::Busy(self.side.readers.submit(job));
+        self.count = (2 * count).min(HANDED_OVER_MAX);
     }
 
     /// Goes on at once when it is known what there is to read.

@@ -5,9 +5,10 @@ use std::io;
 use std::path::Path;
 
 use crate::format::Unreadable;
-use crate::format::directory::{DIRECTORY_HEADER_BYTES, DirectoryHeader, State, encode_stream};
+use crate::format::directory::{
+    DIRECTORY_HEADER_BYTES, DirectoryHeader, State, Streams, encode_stream,
+};
 use crate::format::mark::Mark;
-use crate::format::record::Declaration;
 use crate::index::Index;
 use crate::parts::Part;
 use crate::read_side::ReadSide;
@@ -21,21 +22,23 @@ const TEMPORARY: &str = "directory.new";
 /// Streams that are looked at while the index is locked once.
 const STREAMS_AT_ONCE: u32 = 1024;
 
-/// The directory and its streams. `None` when there is none that is of use beside `mark`: the other
-/// files say the same, only more slowly.
-pub(crate) fn read(
+/// The directory and its streams, read into `bytes`. `None` when there is none that is of use beside
+/// `mark`: the other files say the same, only more slowly. Streams come one by one: as many names at
+/// once would leave the memory in pieces.
+pub(crate) fn read<'a>(
     disk: &dyn Disk,
     dir: &Path,
     mark: &Mark,
-) -> Option<(DirectoryHeader, Vec<Declaration>)> {
+    bytes: &'a mut Vec<u8>,
+) -> Option<(DirectoryHeader, Streams<'a>)> {
     let path = dir.join(DIRECTORY_FILE);
     let file = disk.open(&path, Access::Read).ok()?;
-    let bytes = read_whole(file.as_ref(), usize::MAX).ok()?;
+    *bytes = read_whole(file.as_ref(), usize::MAX).ok()?;
     let refused = |reason: &str| {
         tracing::warn!(path = %path.display(), reason, "journal: the directory is not used");
         None
     };
-    let (header, streams) = match DirectoryHeader::decode(&bytes) {
+    let (header, streams) = match DirectoryHeader::decode(bytes) {
         Ok(decoded) => decoded,
         Err(Unreadable::Damaged) => return refused("it is damaged"),
         Err(Unreadable::Version(_) | Unreadable::Newer) => {
@@ -47,10 +50,7 @@ pub(crate) fn read(
     if header.identity != mark.identity || header.epoch > mark.epoch || !is_reached {
         return refused("it is of another journal, or ahead of the mark");
     }
-    match streams.collect() {
-        Some(streams) => Some((header, streams)),
-        None => refused("its streams have no meaning"),
-    }
+    Some((header, streams))
 }
 
 /// What writes the directory needs to know.

@@ -1,6 +1,7 @@
 //! What a cursor works with on a reading thread: finds the files with the next entries of its
 //! stream, oldest first, and makes chunks of what they hold.
 
+use std::collections::VecDeque;
 use std::io;
 
 use bytes::Bytes;
@@ -52,10 +53,22 @@ impl Reading {
         }
     }
 
-    /// Reads the next chunk of what lies before `end`; there is at least one entry.
-    pub(crate) fn chunk(mut self: Box<Self>, side: &ReadSide, end: u64) -> Done {
-        let chunk = self.try_chunk(side, end);
-        (self, chunk.map(Some))
+    /// Reads up to `count` chunks of what lies before `end`; there is at least one entry.
+    pub(crate) fn chunks(mut self: Box<Self>, side: &ReadSide, end: u64, count: usize) -> Done {
+        let mut chunks = VecDeque::new();
+        while self.next < end && chunks.len() < count {
+            let from = self.next;
+            match self.try_chunk(side, end) {
+                Ok(chunk) => chunks.push_back(chunk),
+                Err(error) if chunks.is_empty() => return (self, Err(error)),
+                // What was read before it comes first; then the same is tried again.
+                Err(_) => {
+                    let stream = self.stream.clone();
+                    return (Box::new(Reading::new(stream, from)), Ok(chunks));
+                }
+            }
+        }
+        (self, Ok(chunks))
     }
 
     fn try_chunk(&mut self, side: &ReadSide, end: u64) -> Result<Chunk, ReadError> {

@@ -344,8 +344,9 @@ fn recovery_takes_as_much_memory_for_a_long_history_as_for_a_short_one() {
     let [short, long] = peaks[..] else {
         unreachable!()
     };
+    // How far reading is ahead of the replay is a matter of luck: by eight chunks of 256 KiB at most.
     assert!(
-        long < short + MIB,
+        long < short + 3 * MIB,
         "{short} bytes, and {long} for eight times as many entries"
     );
 }

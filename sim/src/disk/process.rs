@@ -248,6 +248,10 @@ impl Disk for Process {
         if is_kept && path.ends_with(".log") {
             note(Sometimes::SegmentRetired);
         }
+        let is_compacted = std::thread::current().name() == Some("refrain-compact");
+        if is_compacted && path.ends_with(".seg") {
+            note(Sometimes::Merged);
+        }
         Ok(())
     }
 

@@ -32,15 +32,10 @@ impl Life<'_, '_> {
             self.compacting = Some(Compacting(asked));
             return Ok(());
         }
-        let before = self.journal.compaction().stream_segments;
         let done = wait(self.run.baton, &mut asked);
         self.look_at_flights()?;
-        let after = self.journal.compaction();
-        if done.is_ok() && after.files_written > 0 {
+        if done.is_ok() && self.journal.compaction().files_written > 0 {
             note(Sometimes::Compacted);
-            if after.stream_segments < before {
-                note(Sometimes::Merged);
-            }
         }
         done.or_else(|error| self.not_compacted(&error.to_string()))
     }

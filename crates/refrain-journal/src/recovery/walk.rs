@@ -267,7 +267,9 @@ impl<'a> Walk<'a> {
     }
 
     fn footing_in_directory(&self, history: &History) -> Result<Option<Footing>, OpenError> {
-        let Some((header, streams)) = directory::read(self.disk, self.dir, &self.mark) else {
+        let mut bytes = Vec::new();
+        let read = directory::read(self.disk, self.dir, &self.mark, &mut bytes);
+        let Some((header, streams)) = read else {
             return Ok(None);
         };
         let Some(sealed) = self.sealed(&header, history) else {
@@ -282,7 +284,9 @@ impl<'a> Walk<'a> {
         let mut index = Index::new(segment.header, header.end);
         index.bound_streams(header.streams);
         for stream in streams {
-            if index.add_stream(&stream).is_err() {
+            let added = stream.map(|stream| index.add_stream(&stream));
+            if !matches!(added, Some(Ok(()))) {
+                tracing::warn!("journal: the directory's streams have no meaning, it is not used");
                 return Ok(None);
             }
         }
