@@ -73,16 +73,20 @@ pub(super) fn look(
         }
     }
     if frames > 0 {
-        findings.push(Finding {
-            kind: FindingKind::Tail,
-            file: dir.join(crate::segment::log_name(mark.end.segment)),
-            offset: Some(mark.end.offset.into()),
-            detail: format!(
-                "{frames} whole frames lie behind the durable mark; the next opening takes them"
-            ),
-        });
+        findings.push(taken_next(dir, mark, frames));
     }
     Ok(findings)
+}
+
+fn taken_next(dir: &Path, mark: &Mark, frames: u64) -> Finding {
+    Finding {
+        kind: FindingKind::Tail,
+        file: dir.join(crate::segment::log_name(mark.end.segment)),
+        offset: Some(mark.end.offset.into()),
+        detail: format!(
+            "{frames} whole frames lie behind the durable mark; the next opening takes them"
+        ),
+    }
 }
 
 fn void_spare(dir: &Path, number: u64) -> Finding {
