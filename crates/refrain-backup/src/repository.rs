@@ -277,13 +277,25 @@ fn bucket(url: &str) -> Result<Repository, BackupError> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let path = url.split_once("://").map_or("", |(_, rest)| rest);
     let prefix = path.split_once('/').map_or("", |(_, prefix)| prefix);
-    let store = AmazonS3Builder::from_env().with_url(url).build();
+    let store = AmazonS3Builder::from_env().with_url(url);
+    let store = store.with_retry(retries()).build();
     let store = store.map_err(|error| unusable(url, error))?;
     Ok(Repository {
         store: Arc::new(store),
         prefix: ObjectPath::from(prefix),
         name: url.to_owned(),
     })
+}
+
+/// How often a request is made again: a store that cannot be reached is reported after some 20 seconds
+/// at most: 10, the last pause, and 5 for the last connection. The next run finds what was stored.
+#[cfg(feature = "aws")]
+fn retries() -> object_store::RetryConfig {
+    object_store::RetryConfig {
+        max_retries: 6,
+        retry_timeout: std::time::Duration::from_secs(10),
+        ..object_store::RetryConfig::default()
+    }
 }
 
 #[cfg(not(feature = "aws"))]

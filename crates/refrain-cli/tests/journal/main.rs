@@ -9,5 +9,6 @@ mod guide;
 mod killed;
 mod look;
 mod repair;
+mod s3;
 mod support;
 mod verify;
