@@ -249,6 +249,18 @@ async fn a_mark_that_ends_beyond_its_segment_is_damage() {
     assert!(!inspect(&disk).is_sound());
 }
 
+/// Found by fuzzing backups: the name of a file may say any number.
+#[tokio::test]
+async fn segments_that_are_missing_before_a_far_one_are_named_up_to_a_bound() {
+    for far in ["9999999999.log", "18446744073709551615.log"] {
+        let disk = history().await;
+        disk.put(&path(far), vec![1; 8192]);
+        let findings = inspect(&disk).findings;
+        assert!(!findings.is_empty());
+        assert!(findings.len() < 100, "{} findings", findings.len());
+    }
+}
+
 #[tokio::test]
 async fn forgotten_entries_are_neither_counted_nor_shown() {
     #[derive(Default)]

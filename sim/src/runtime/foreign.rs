@@ -24,7 +24,8 @@ pub(super) fn rewrite(file: &mut [u8], chance: &mut Chance) {
     } else {
         engine_at
     };
-    file[version_at] ^= 2;
+    // Also of one that was made so before: the version stays another one.
+    file[version_at] |= 2;
     // What is stored last is the state.
     let last = file.len() - 1;
     file[last - chance.index((last - engine_at - 2).min(12))] ^= 1;

@@ -23,8 +23,9 @@ use crate::storage::{Access, Disk, read_up_to};
 /// Bytes after which a visitor is told how far the run is.
 const PROGRESS_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Missing segments that are named one by one: a mark may speak of more than there ever were.
-const MISSING_MAX: usize = 64;
+/// Missing segments that are named one by one: a mark, or a file's name, may speak of more than there
+/// ever were.
+pub(super) const MISSING_MAX: usize = 64;
 
 /// A run, with what it has learned.
 #[derive(Debug)]

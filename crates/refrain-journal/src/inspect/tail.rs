@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::finding::{Finding, FindingKind};
+use super::run::MISSING_MAX;
 use crate::error::OpenError;
 use crate::format::mark::Mark;
 use crate::recovery::is_void_spare;
@@ -28,6 +29,9 @@ pub(super) fn look(
             }
             Err(error) if number > mark.end.segment => {
                 findings.push(unusable(dir, number, &error));
+                if findings.len() == MISSING_MAX {
+                    break;
+                }
             }
             // The walk up to the mark has said so.
             Err(_) => return Ok(findings),

@@ -290,7 +290,9 @@ impl<'a> Walk<'a> {
                 return Ok(None);
             }
         }
-        let behind = (self.last + 1 - header.end.segment) * u64::from(segment.header.segment_bytes);
+        // A file's name may say any number; the walk finds out that those before it are missing.
+        let segments = (self.last - header.end.segment).saturating_add(1);
+        let behind = segments.saturating_mul(segment.header.segment_bytes.into());
         let born = u32::try_from(behind / DECLARATION_BYTES_MIN as u64).unwrap_or(u32::MAX);
         index.bound_streams(header.streams.saturating_add(born));
         let streams = history.segments.iter().cloned().map(Part::Streams);
