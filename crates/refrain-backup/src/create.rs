@@ -261,10 +261,10 @@ fn check_whole(
 ) -> Result<(), BackupError> {
     let stands_for = |(is, _): &(FileSort, &FileSeen)| match is {
         FileSort::Log(_) => 1,
-        FileSort::Streams(first, last) => last + 1 - first,
+        FileSort::Streams(first, last) => (last - first).saturating_add(1),
         FileSort::Index(_) | FileSort::Snapshot { .. } => 0,
     };
-    let there: u64 = files.iter().map(stands_for).sum();
+    let there = files.iter().map(stands_for).fold(0, u64::saturating_add);
     if there == mark.end.segment {
         return Ok(());
     }

@@ -17,6 +17,10 @@ pub(crate) const FORMAT: u32 = 1;
 /// equal size are what two backups of it have in common.
 pub(crate) const PIECE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes that the files of a backup may have together, an exbibyte: whoever adds sizes up need not think
+/// of what a number holds.
+const FILE_BYTES_MAX: u64 = 1 << 60;
+
 /// One backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,7 +208,17 @@ impl Manifest {
             return Err(damaged(format!("it is the manifest of backup {other}")));
         }
         stored.backup.mark().map_err(damaged)?;
+        if stored.backup.file_bytes().is_none() {
+            return Err(damaged("no disk has as many bytes as its files".into()));
+        }
         Ok(stored.backup)
+    }
+
+    /// Bytes of all files; `None` when they are more than [`FILE_BYTES_MAX`].
+    fn file_bytes(&self) -> Option<u64> {
+        let mut files = self.files.iter();
+        let sum = files.try_fold(0, |sum: u64, file| sum.checked_add(file.bytes));
+        sum.filter(|sum| *sum <= FILE_BYTES_MAX)
     }
 
     fn digest(&self) -> String {

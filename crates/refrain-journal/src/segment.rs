@@ -223,10 +223,11 @@ impl FileKind {
     }
 }
 
-/// The number that digits of the usual length stand for.
+/// The number that digits of the usual length stand for. Numbers start at 1.
 fn number_of(digits: &str) -> Option<u64> {
     let is_usual = digits.len() >= 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|_| is_usual)
+    let number = digits.parse().ok().filter(|number| *number > 0);
+    number.filter(|_| is_usual)
 }
 
 #[cfg(test)]

@@ -173,6 +173,8 @@ async fn after_a_failed_sync_everything_waiting_is_unknown_and_nothing_is_taken_
     let disk = FaultDisk::default();
     let journal = open(&disk).unwrap();
     let orders = name("orders");
+    // What fails is a sync of the log then, and no other.
+    disk.until_spare_is_made();
     journal
         .append(&orders, position(1), batch(&["kept"]))
         .await

@@ -84,8 +84,8 @@ struct Shared {
     state: Mutex<State>,
     /// Where syncs of files whose path ends in `.log` wait.
     sync_gate: Gate,
-    /// Rung when names change.
-    renamed: Condvar,
+    /// Rung when names change, and after syncs.
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +110,8 @@ struct Bytes {
     durable: Vec<u8>,
     /// What was written since the last sync.
     dirty: Vec<std::ops::Range<usize>>,
+    /// Where the furthest write ended.
+    written: usize,
 }
 
 impl Bytes {
@@ -119,7 +121,13 @@ impl Bytes {
             self.now.resize(range.end, 0);
         }
         self.now[range.clone()].copy_from_slice(bytes);
+        self.written = self.written.max(range.end);
         self.dirty.push(range);
+    }
+
+    /// Whether it was written to its end, and synced.
+    fn is_filled(&self) -> bool {
+        self.dirty.is_empty() && self.written == self.now.len()
     }
 
     fn sync(&mut self) {
@@ -141,13 +149,14 @@ impl FaultDisk {
         self.state().fail_next = Some(kind);
     }
 
-    /// Returns once the journal's spare segment has its name, so that its syncs are over.
+    /// Returns once the journal's spare segment is filled, so that its syncs are over.
     pub(crate) fn until_spare_is_made(&self) {
         self.until(|names| {
-            let logs = names
-                .keys()
-                .filter(|path| path.extension().is_some_and(|e| e == "log"));
-            logs.count() >= 2
+            let mut logs = names
+                .iter()
+                .filter(|(path, _)| path.extension().is_some_and(|e| e == "log"));
+            let (tail, spare) = (logs.next(), logs.next_back());
+            tail.is_some() && spare.is_some_and(|(_, file)| file.lock().unwrap().is_filled())
         });
     }
 
@@ -159,7 +168,7 @@ impl FaultDisk {
     fn until(&self, is_so: impl Fn(&BTreeMap<PathBuf, Content>) -> bool) {
         let mut state = self.state();
         while !is_so(&state.names) {
-            state = self.0.renamed.wait(state).unwrap();
+            state = self.0.changed.wait(state).unwrap();
         }
     }
 
@@ -218,6 +227,7 @@ impl FaultDisk {
             now: bytes,
             durable,
             dirty: Vec::new(),
+            written: 0,
         }));
         let mut state = self.state();
         state.names.insert(path.to_path_buf(), Arc::clone(&content));
@@ -289,14 +299,14 @@ impl Disk for FaultDisk {
         let mut state = self.state();
         let content = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.to_path_buf(), content);
-        self.0.renamed.notify_all();
+        self.0.changed.notify_all();
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.check(Kind::Remove)?;
         let removed = self.state().names.remove(path);
-        self.0.renamed.notify_all();
+        self.0.changed.notify_all();
         removed.map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
     }
 
@@ -394,12 +404,15 @@ impl DiskFile for FaultFile {
             self.disk.0.sync_gate.pass();
         }
         let checked = self.disk.check(Kind::Sync);
+        // Whoever looks whether something changed holds this one.
+        let _state = self.disk.state();
         let mut bytes = self.content.lock().unwrap();
         match checked {
             Ok(()) => bytes.sync(),
             // What a failed sync did not keep is never kept by a later one.
             Err(_) => bytes.dirty.clear(),
         }
+        self.disk.0.changed.notify_all();
         checked
     }
 
