@@ -29,13 +29,20 @@ impl Life<'_, '_> {
         }
     }
 
-    fn start_elsewhere(&mut self) -> Result<(), Violation> {
+    /// The journal as another process reads it; `None` when a fault of the disk was in the way.
+    pub(super) fn open_elsewhere(&self) -> Result<Option<JournalReader>, Violation> {
         let disk = Arc::clone(&self.process);
-        let reader = match JournalReader::open_on(disk, DIR, self.run.options.clone()) {
-            Ok(reader) => reader,
-            Err(OpenError::Io { .. }) if self.is_excused() => return Ok(()),
-            Err(_) if self.run.disk.has_lied() => return Ok(()),
-            Err(error) => return Err(Violation::new(SERVED, error.to_string())),
+        match JournalReader::open_on(disk, DIR, self.run.options.clone()) {
+            Ok(reader) => Ok(Some(reader)),
+            Err(OpenError::Io { .. }) if self.is_excused() => Ok(None),
+            Err(_) if self.run.disk.has_lied() => Ok(None),
+            Err(error) => Err(Violation::new(SERVED, error.to_string())),
+        }
+    }
+
+    fn start_elsewhere(&mut self) -> Result<(), Violation> {
+        let Some(reader) = self.open_elsewhere()? else {
+            return Ok(());
         };
         let stream = self.any_stream();
         let name = self.name(stream);

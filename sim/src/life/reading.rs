@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{Chunk, Cursor, Journal, ReadError};
-use refrain_journal::{JournalReader, OpenError};
+use refrain_journal::JournalReader;
 
-use super::{DIR, Life, position};
+use super::{Life, position};
 use crate::model::Violation;
 use crate::sometimes::{Sometimes, note};
 use crate::wait::{Bell, look, wait};
@@ -213,12 +213,8 @@ impl Life<'_, '_> {
     }
 
     pub(super) fn read_elsewhere(&mut self) -> Result<(), Violation> {
-        let disk = Arc::clone(&self.process);
-        let reader = match JournalReader::open_on(disk, DIR, self.run.options.clone()) {
-            Ok(reader) => reader,
-            Err(OpenError::Io { .. }) if self.is_excused() => return Ok(()),
-            Err(_) if self.run.disk.has_lied() => return Ok(()),
-            Err(error) => return Err(Violation::new(SERVED, error.to_string())),
+        let Some(reader) = self.open_elsewhere()? else {
+            return Ok(());
         };
         if self.run.chance.one_in(2) {
             self.run.baton.stall(4);
