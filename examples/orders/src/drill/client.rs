@@ -83,6 +83,9 @@ impl Client {
     /// # Errors
     /// When the HTTP library cannot be set up.
     pub fn new(url: String) -> Result<Client, ClientError> {
+        // No request needs TLS. Yet where another crate of the build turns on reqwest's TLS without a
+        // provider, as backups in S3 do, no client can be made before there is one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .timeout(REQUEST)
             // The programs are on this machine, whatever the environment says of proxies.
