@@ -3,10 +3,9 @@
 //! never waits for it unless segments fill faster than the disk makes them.
 //!
 //! A spare is ready as soon as it is there, and is filled with zeros piece by piece while nobody needs
-//! it, a little ahead of the place that the log has reached in its own segment: so the zeros share the
-//! disk with the log evenly, and a log that stands still costs nothing. Large frames of the log do not
-//! count, for they gain nothing. If the log is faster than the zeros, it takes the spare as it is and
-//! waits for one piece at most.
+//! it, a piece for every so many bytes of log: so the zeros share the disk with the log evenly, and a
+//! log that stands still costs nothing. If the log is faster than the zeros, it takes the spare as it
+//! is and waits for one piece at most.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -46,8 +45,8 @@ pub(crate) struct Keeper {
 #[derive(Debug)]
 struct State {
     spare: Spare,
-    /// Where the log is in its segment, at least.
-    log_offset: u32,
+    /// Up to where the spare is to be filled. Grows with the log.
+    fill_to: u32,
     sealed: VecDeque<Arc<SealedSegment>>,
     /// Segments from the first of these numbers to before the second are to be removed.
     remove: VecDeque<(u64, u64)>,
@@ -84,15 +83,8 @@ pub(crate) enum NoSpare {
     Failed(String),
 }
 
-/// How far the zeros of the spare are ahead of the log in its segment.
-const FILL_AHEAD_BYTES: u32 = 4 * 1024 * 1024;
-
-/// The largest frames that zeros are written for. A sync of larger ones gains less from zeros than it
-/// loses by sharing the disk with them.
-const FILL_FRAME_BYTES: u32 = 128 * 1024;
-
-/// After how many bytes the log says how far it is.
-const LOG_STEP_BYTES: u32 = 1024 * 1024;
+/// Up to where a spare is filled before the log has gone on.
+const FILL_AHEAD_BYTES: u32 = 1024 * 1024;
 
 /// One thing to do.
 #[derive(Debug)]
@@ -148,8 +140,7 @@ impl State {
         let Filling::To(offset) = *filling else {
             return None;
         };
-        let wanted = self.log_offset.saturating_add(FILL_AHEAD_BYTES);
-        if offset >= wanted.min(segment.header.segment_bytes) {
+        if offset >= self.fill_to.min(segment.header.segment_bytes) {
             return None;
         }
         *filling = Filling::Busy;
@@ -172,7 +163,7 @@ impl Keeper {
                 spare: spare.map_or(Spare::Wanted(next), |spare| {
                     Spare::Ready(spare, Filling::To(SEGMENT_HEADER_BYTES))
                 }),
-                log_offset: SEGMENT_HEADER_BYTES,
+                fill_to: FILL_AHEAD_BYTES,
                 sealed: unindexed.into(),
                 remove: VecDeque::new(),
                 wants_directory: false,
@@ -193,7 +184,7 @@ impl Keeper {
                 Spare::Ready(segment, Filling::To(_)) => {
                     let segment = segment.clone();
                     state.spare = Spare::Wanted(segment.header.number + 1);
-                    state.log_offset = SEGMENT_HEADER_BYTES;
+                    state.fill_to = FILL_AHEAD_BYTES;
                     self.work.notify_one();
                     return Ok(segment);
                 }
@@ -254,13 +245,11 @@ impl Keeper {
         self.work.notify_one();
     }
 
-    /// Says that a frame of the log lies from offset `from` of its segment to `to`.
-    pub(crate) fn log_went_on(&self, from: u32, to: u32) {
-        let is_worth_zeros = to - from <= FILL_FRAME_BYTES;
-        if is_worth_zeros && from / LOG_STEP_BYTES != to / LOG_STEP_BYTES {
-            self.lock().log_offset = to;
-            self.work.notify_one();
-        }
+    /// Orders so many bytes of zeros more in the spare.
+    pub(crate) fn fill_more(&self, bytes: u32) {
+        let mut state = self.lock();
+        state.fill_to = state.fill_to.saturating_add(bytes);
+        self.work.notify_one();
     }
 
     fn next_task(&self) -> Task {
