@@ -4,10 +4,13 @@
 //! checks are the promises: acknowledged is kept, nothing is invented, batches are whole, positions
 //! are not used again, and what survives of all submissions is a prefix of them.
 
+mod stream;
+
 use std::sync::Arc;
 
 use refrain_core::Name;
 
+pub use self::stream::Stream;
 use crate::chance::Chance;
 use crate::sometimes::{Sometimes, note};
 
@@ -27,23 +30,6 @@ impl Violation {
         let detail = detail.into();
         Violation { promise, detail }
     }
-}
-
-/// One stream.
-#[derive(Debug, Clone)]
-pub struct Stream {
-    /// Its name.
-    pub name: Name,
-    /// Every entry that was submitted and may be there, the first at position 1.
-    entries: Vec<Arc<[u8]>>,
-    /// The positions at which batches end, among those that are not certain.
-    ends: Vec<u64>,
-    /// Entries up to this position were acknowledged or shown.
-    certain: u64,
-    /// Entries below this position were forgotten, and it was acknowledged or shown.
-    first: u64,
-    /// The furthest that was ever asked to be forgotten.
-    first_wanted: u64,
 }
 
 /// What was submitted and not rejected, in order.
@@ -308,62 +294,6 @@ impl Model {
             return Ok(());
         }
         self.saw_head(stream, last)
-    }
-}
-
-impl Stream {
-    /// The position that the next append names.
-    #[must_use]
-    pub fn next(&self) -> u64 {
-        self.entries.len() as u64 + 1
-    }
-
-    /// The last position that is certain; 0 when there is none.
-    #[must_use]
-    pub fn certain(&self) -> u64 {
-        self.certain
-    }
-
-    /// The first position that may be read.
-    #[must_use]
-    pub fn first(&self) -> u64 {
-        self.first
-    }
-
-    /// The furthest that was asked to be forgotten.
-    #[must_use]
-    pub fn first_wanted(&self) -> u64 {
-        self.first_wanted
-    }
-
-    fn saw_any_head(&mut self, last: u64) -> Result<(), Violation> {
-        if last > self.entries.len() as u64 {
-            let detail = format!("{} ends at {last}", self.name);
-            return Err(Violation::new(INVENTED, detail));
-        }
-        self.certain = last;
-        Ok(())
-    }
-
-    fn saw_head(&mut self, last: u64) -> Result<(), Violation> {
-        if last < self.certain {
-            let detail = format!("{} ends at {last} instead of {}", self.name, self.certain);
-            return Err(Violation::new(KEPT, detail));
-        }
-        if last > self.entries.len() as u64 {
-            let detail = format!(
-                "{} ends at {last}, {} were submitted",
-                self.name,
-                self.entries.len()
-            );
-            return Err(Violation::new(INVENTED, detail));
-        }
-        if last > self.certain && !self.ends.contains(&last) {
-            let detail = format!("{} ends at {last}, inside a batch", self.name);
-            return Err(Violation::new(WHOLE, detail));
-        }
-        self.certain = last;
-        Ok(())
     }
 }
 
