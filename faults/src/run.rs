@@ -54,7 +54,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode, String> {
     let scratch = Scratch::take(flags)?;
     let abilities = Abilities::find(&scratch.place, shelter);
     let mut ring = Ring {
-        scratch: scratch.place.clone(),
+        scratch: PathBuf::new(),
         seed: flags.seed,
         abilities,
     };
@@ -62,11 +62,17 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode, String> {
     let until = Duration::from_secs(60 * flags.minutes.unwrap_or(0));
     let mut findings = Findings::default();
     loop {
+        ring.scratch = scratch.of_round(ring.seed)?;
         round(&ring, &classes, &mut findings)?;
-        ring.seed = ring.seed.wrapping_add(1);
-        if started.elapsed() >= until || !findings.are_good() {
+        if !findings.are_good() {
             break;
         }
+        // A round of its own takes some hundred megabytes, and nothing of it is needed any more.
+        let _ = std::fs::remove_dir_all(&ring.scratch);
+        if started.elapsed() >= until {
+            break;
+        }
+        ring.seed = ring.seed.wrapping_add(1);
     }
     report(flags, &findings, started)?;
     if findings.are_good() {
@@ -184,9 +190,34 @@ impl Scratch {
         })
     }
 
+    /// A directory that nothing was in before: journals of another round are another history.
+    fn of_round(&self, seed: u64) -> Result<PathBuf, String> {
+        let dir = self.place.join(format!("seed-{seed}"));
+        std::fs::create_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        Ok(dir)
+    }
+
     fn remove(self) {
         // What is left is removed by the next run.
         let _ = std::fs::remove_dir_all(&self.place);
         let _ = std::fs::remove_file(&self.lock_path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_never_gets_the_journals_of_another_round() {
+        let place = tempfile::tempdir().expect("a directory");
+        let scratch = Scratch {
+            place: place.path().to_owned(),
+            lock_path: place.path().join("lock"),
+            _lock: File::create(place.path().join("lock")).expect("a file"),
+        };
+        let one = scratch.of_round(1).expect("it is new");
+        assert_ne!(scratch.of_round(2), Ok(one));
+        assert!(scratch.of_round(1).is_err(), "it is there already");
     }
 }

@@ -88,7 +88,7 @@ pub fn run_seed(seed: u64, manner: Manner, tally: &mut Tally) {
     tally.crashes += outcome.crashes;
     tally.ops += outcome.ops;
     let mut violation = outcome.violation;
-    if violation.is_none() && manner.scene.repeats() && seed.is_multiple_of(REPEATED_ONE_IN) {
+    if violation.is_none() && seed.is_multiple_of(REPEATED_ONE_IN) {
         let again = manner.scene.run(seed, manner);
         tally.repeated += 1;
         if again.hash != outcome.hash {

@@ -35,16 +35,6 @@ pub enum Scene {
 }
 
 impl Scene {
-    /// Whether a seed gives the same trace also when other runs came before it in the process. How
-    /// a tokio runtime ends its tasks depends on their numbers, which go on from run to run.
-    #[must_use]
-    pub fn repeats(self) -> bool {
-        match self {
-            Scene::Journal => true,
-            Scene::Runtime => false,
-        }
-    }
-
     /// Carries out what `seed` means there.
     #[must_use]
     pub fn run(self, seed: u64, manner: Manner) -> Outcome {

@@ -72,3 +72,18 @@ fn every_promise_of_the_runtime_holds_over_some_hundred_seeds() {
     assert_eq!(tally.failure, None);
     assert!(tally.crashes > 300, "{tally:?}");
 }
+
+/// One after the other in one process: what was run before, and how much, changes nothing.
+#[test]
+fn a_seed_of_the_runtime_gives_the_same_trace_whatever_ran_before_it() {
+    keep_panics_quiet();
+    let manner = Manner {
+        scene: Scene::Runtime,
+        ..Manner::default()
+    };
+    for seed in 60..=120 {
+        let [first, _, again] = [seed, seed + 1, seed].map(|seed| manner.scene.run(seed, manner));
+        assert_eq!(first.hash, again.hash, "seed {seed}");
+        assert_eq!(first.ops, again.ops, "seed {seed}");
+    }
+}

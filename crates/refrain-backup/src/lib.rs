@@ -5,10 +5,12 @@
 //! whole or not at all, the next one stores only what is new, and nothing that was stored is
 //! overwritten. A manifest says which journal it is of, how far it goes, which pieces its files are
 //! made of, and, independent of any file, for each stream its positions and a digest over its
-//! entries.
+//! entries. Only the note that a backup was checked is written anew by each check.
 //!
 //! * [`create`] takes a backup; it refuses a damaged journal.
 //! * [`verify`] reads one back as if it were a journal, without room for it on any disk.
+//! * [`note`] says in the repository that it was whole; a [`BackupHold`] then keeps what the oldest such
+//!   backup has not got.
 //! * [`restore`] puts one back: aside, checked, and only then renamed to where it shall be.
 //! * [`copy`] makes a new journal of the streams of another one, whatever their files are.
 //! * [`mend`] proves that segments of a backup can take the place of damaged ones.
@@ -21,8 +23,10 @@ mod copy;
 mod create;
 mod digest;
 mod error;
+mod hold;
 mod manifest;
 mod mend;
+mod note;
 mod piece_disk;
 mod repository;
 mod restore;
@@ -35,8 +39,10 @@ pub use copy::{Copied, copy};
 pub use create::{Created, Source, create};
 pub use digest::{StreamDigest, StreamDigests};
 pub use error::BackupError;
+pub use hold::BackupHold;
 pub use manifest::{BackupId, FileRecord, FileSort, Manifest, Piece};
 pub use mend::{Mend, mend};
+pub use note::{Check, Standing, Verification, note};
 pub use repository::Repository;
 pub use restore::{Restored, Target, restore};
 pub use streams::StreamRecord;

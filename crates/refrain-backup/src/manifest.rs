@@ -221,7 +221,8 @@ impl Manifest {
         sum.filter(|sum| *sum <= FILE_BYTES_MAX)
     }
 
-    fn digest(&self) -> String {
+    /// The digest of what it says.
+    pub(crate) fn digest(&self) -> String {
         let bytes = serde_json::to_vec(self).expect("a manifest has only texts and numbers");
         digest_text(&bytes)
     }
@@ -241,6 +242,11 @@ impl BackupId {
     /// The backup whose manifest has this file name.
     pub(crate) fn of_file(name: &str) -> Option<BackupId> {
         name.strip_suffix(".json")?.parse().ok()
+    }
+
+    /// The identity of the journal, in hexadecimal digits.
+    pub(crate) fn identity(&self) -> &str {
+        self.0.split_once('-').map_or("", |(identity, _)| identity)
     }
 
     /// How new it is among those of one journal.

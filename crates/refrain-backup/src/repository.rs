@@ -2,8 +2,9 @@
 //!
 //! `pieces/` holds parts of files under their own digests, `backups/` one manifest per backup. What
 //! is there is never changed: a piece of the same name has the same bytes, and a manifest is only
-//! written where none is.
+//! written where none is. `verified/` has a note for each backup that was checked.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +13,9 @@ use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{
+    Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
 
 use crate::digest::digest_text;
 use crate::error::BackupError;
@@ -117,14 +120,21 @@ impl Repository {
     /// # Errors
     /// [`BackupError::Store`].
     pub async fn backups(&self) -> Result<Vec<BackupId>, BackupError> {
-        let folder = self.object("backups");
+        Ok(self.listed("backups").await?.into_keys().collect())
+    }
+
+    /// The objects of `folder` that are called by backups, in the order of [`Repository::backups`].
+    pub(crate) async fn listed(
+        &self,
+        folder: &str,
+    ) -> Result<BTreeMap<BackupId, ObjectMeta>, BackupError> {
+        let folder = self.object(folder);
         let listed = self.store.list_with_delimiter(Some(&folder)).await;
         let listed = listed.map_err(|error| self.failed(&error))?;
-        let names = listed.objects.iter();
-        let names = names.filter_map(|object| object.location.filename());
-        let mut backups: Vec<BackupId> = names.filter_map(BackupId::of_file).collect();
-        backups.sort_unstable();
-        Ok(backups)
+        let objects = listed.objects.into_iter();
+        Ok(objects
+            .filter_map(|object| Some((BackupId::of_file(object.location.filename()?)?, object)))
+            .collect())
     }
 
     /// The newest backup, if all are of one journal.
@@ -137,8 +147,7 @@ impl Repository {
             wanted,
             repository: self.name.clone(),
         };
-        let journal = |id: &BackupId| id.to_string().split('-').next().map(str::to_owned);
-        let mut journals: Vec<_> = backups.iter().map(journal).collect();
+        let mut journals: Vec<&str> = backups.iter().map(BackupId::identity).collect();
         journals.dedup();
         if journals.len() > 1 {
             let count = journals.len();
@@ -186,9 +195,7 @@ impl Repository {
 
     /// Stores `piece` and reads it back.
     pub(crate) async fn put(&self, piece: &Piece, bytes: Bytes) -> Result<(), BackupError> {
-        let object = self.object(&place_of(piece));
-        let put = self.store.put(&object, PutPayload::from(bytes)).await;
-        put.map_err(|error| self.failed(&error))?;
+        self.write(&place_of(piece), bytes).await?;
         match self.piece(piece).await? {
             Ok(_) => Ok(()),
             Err(detail) => Err(unusable(
@@ -217,16 +224,30 @@ impl Repository {
 
     /// The bytes of an object; `None` when it is missing or larger than `bytes_max`.
     async fn bytes(&self, place: &str, bytes_max: u64) -> Result<Option<Bytes>, BackupError> {
+        Ok(match self.fetch(place, bytes_max).await? {
+            Fetched::Bytes(bytes) => Some(bytes),
+            Fetched::Missing | Fetched::TooLarge => None,
+        })
+    }
+
+    pub(crate) async fn fetch(&self, place: &str, bytes_max: u64) -> Result<Fetched, BackupError> {
         let got = match self.store.get(&self.object(place)).await {
             Ok(got) => got,
-            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(Error::NotFound { .. }) => return Ok(Fetched::Missing),
             Err(error) => return Err(self.failed(&error)),
         };
         if got.meta.size > bytes_max {
-            return Ok(None);
+            return Ok(Fetched::TooLarge);
         }
         let bytes = got.bytes().await.map_err(|error| self.failed(&error))?;
-        Ok(Some(bytes))
+        Ok(Fetched::Bytes(bytes))
+    }
+
+    /// Writes an object, in place of one that is there.
+    pub(crate) async fn write(&self, place: &str, bytes: Bytes) -> Result<(), BackupError> {
+        let object = self.object(place);
+        let put = self.store.put(&object, PutPayload::from(bytes)).await;
+        put.map(|_| ()).map_err(|error| self.failed(&error))
     }
 
     fn object(&self, place: &str) -> ObjectPath {
@@ -237,6 +258,17 @@ impl Repository {
     fn failed(&self, error: &Error) -> BackupError {
         unusable(&self.name, error)
     }
+}
+
+/// An object that was asked for.
+#[derive(Debug)]
+pub(crate) enum Fetched {
+    /// There is none.
+    Missing,
+    /// It is larger than it may be.
+    TooLarge,
+    /// Its bytes.
+    Bytes(Bytes),
 }
 
 /// The object that holds `piece`.

@@ -69,6 +69,9 @@ pub(crate) struct Ls {
     /// Only streams whose names start so
     #[arg(long, default_value = "")]
     pub(crate) prefix: String,
+    /// Repository of its backups, to show what the oldest verified one holds
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) backups: Option<String>,
 }
 
 /// Works whether or not a program has the journal open, up to what is durable.
@@ -153,7 +156,8 @@ pub(crate) struct BackupCreate {
     pub(crate) snapshots: Option<PathBuf>,
 }
 
-/// Needs no room on any disk: the backup is read as if it were a journal.
+/// Needs no room on any disk: the backup is read as if it were a journal. That it is sound is noted in
+/// the repository: from then on a program's retention keeps what the backup has not got.
 #[derive(Debug, Args)]
 pub(crate) struct BackupVerify {
     /// Repository

@@ -206,6 +206,7 @@ pub enum OutcomeCause {
 
 impl MessageId {
     /// The cause of a step that handles the message with this identity.
+    #[inline]
     #[must_use]
     pub fn as_cause(&self) -> Cause<'_> {
         match self {
@@ -231,6 +232,7 @@ impl MessageId {
 
     /// Whether the message comes from a source that keeps it until it is handled, so that a
     /// rejection must be recorded: else it would be met for ever.
+    #[inline]
     #[must_use]
     pub fn is_durable(&self) -> bool {
         match self {

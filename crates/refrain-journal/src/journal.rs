@@ -59,6 +59,7 @@ pub(crate) const LOCK_FILE: &str = "lock";
 /// ```
 #[derive(Debug)]
 pub struct FileJournal {
+    identity: u64,
     queue: Arc<Queue>,
     keeper: Arc<Keeper>,
     read_side: Arc<ReadSide>,
@@ -158,6 +159,7 @@ impl FileJournal {
             sealed_bytes: Cell::new(0),
         };
         let mut journal = FileJournal {
+            identity: mark.identity,
             queue,
             keeper,
             read_side,
@@ -169,6 +171,12 @@ impl FileJournal {
         };
         Work(writer, compaction, housekeeping).start(&mut journal, settings.reader_threads)?;
         Ok(journal)
+    }
+
+    /// The number that was drawn when the journal was made. Its backups are called by it.
+    #[must_use]
+    pub fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// Rewrites all sealed history as stream segments and leaves out what is forgotten, now and as

@@ -29,6 +29,7 @@ use plan::{Between, LifePlan, Plan};
 use service::Outside;
 
 const OPENS: &str = "the journal opens again";
+const ENDS: &str = "a runtime that is dropped ends its tasks";
 const SAME: &str = "the next process has the same state";
 
 /// Carries out what `seed` means.
@@ -77,13 +78,36 @@ struct Backup {
     book: Book,
 }
 
-/// A tokio runtime for one process. Its clock stands still until somebody moves it.
-fn executor() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
+/// How often a task that was ended is given its turn before it counts as left.
+const ENDING_TURNS_MAX: u32 = 10_000;
+
+/// Carries out `life` in a tokio runtime of its own, whose clock stands still until somebody moves it,
+/// and lets all that it started end.
+///
+/// Tasks that are still there when a tokio runtime goes are ended in an order that depends on how many
+/// tasks the program ever had. Here they end in the order in which they were stopped, so that a run is a
+/// function of its seed whatever ran before.
+fn carry_out<T>(life: impl Future<Output = Result<T, Violation>>) -> Result<T, Violation> {
+    let executor = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
-        .expect("a runtime without a driver for files or sockets")
+        .expect("a runtime without a driver for files or sockets");
+    let lived = executor.block_on(async {
+        let lived = life.await;
+        let metrics = executor.metrics();
+        for _ in 0..ENDING_TURNS_MAX {
+            if metrics.num_alive_tasks() == 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        lived
+    });
+    match executor.metrics().num_alive_tasks() {
+        0 => lived,
+        left => lived.and(Err(Violation::new(ENDS, format!("{left} are left")))),
+    }
 }
 
 impl World {
@@ -155,13 +179,12 @@ impl World {
     }
 
     fn live_on(&mut self, plan: &LifePlan, process: &Process) -> Result<(), Violation> {
-        let executor = executor();
         self.outside.book().begin_life();
         let disk: Arc<dyn Disk> = Arc::new(process.clone());
         let ends = plan.end.map(|(_, end)| end);
         let machine = self.disk.clone();
         let mut place = self.place();
-        let lived = executor.block_on(async {
+        let lived = carry_out(async {
             let mut life = match Life::launch(&mut place, &disk).await {
                 Ok(life) => life,
                 Err(error) => return Ok(Err(error)),
@@ -182,7 +205,6 @@ impl World {
             Ok(Ok(()))
         });
         // Whatever the process still did is over, its threads included.
-        drop(executor);
         drop(disk);
         match lived? {
             Ok(()) => Ok(()),
@@ -193,20 +215,17 @@ impl World {
     /// A process for which all goes well: everything that is owed is settled.
     fn prove(&mut self) -> Result<Clerk, Violation> {
         let process = self.disk.process(Rates::default(), None);
-        let executor = executor();
         self.outside.book().begin_life();
         let disk: Arc<dyn Disk> = Arc::new(process);
         let mut place = self.place();
-        let settled = executor.block_on(async {
+        carry_out(async {
             let mut life = Life::launch(&mut place, &disk)
                 .await
                 .map_err(|error| Violation::new(OPENS, error.to_string()))?;
             let state = life.settle().await?;
             life.drain().await?;
             Ok(state)
-        });
-        drop(executor);
-        settled
+        })
     }
 
     fn place(&mut self) -> Place<'_> {

@@ -41,8 +41,9 @@ const FLOORS: &[Floor] = &[
 ];
 
 /// What `refrain-core` may bring in; `docs/decisions` argues for each that is more than words.
-const CORE_MAY_BRING: [&str; 9] = [
+const CORE_MAY_BRING: [&str; 10] = [
     "bytes",
+    "hashbrown",
     "hmac",
     "minicbor",
     "minicbor-serde",

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use refrain_backup::{
-    BackupId, Created, Manifest, Progress, Repository, Source, Target, copy, create, restore,
-    verify,
+    BackupId, Created, Manifest, Progress, Repository, Source, Standing, Target, copy, create,
+    note, restore, verify,
 };
 use refrain_core::Timestamp;
 use serde_json::{Value, json};
@@ -51,8 +51,10 @@ async fn check(flags: &BackupVerify, screen: &mut Screen) -> Result<Exit, Failur
         verify(&repository, &id, &progress).await
     })
     .await?;
+    let noted = note(&repository, &verified, clock::now_micros()).await;
     let mut value = value(&verified.manifest);
     value["sound"] = true.into();
+    value["noted"] = noted.is_ok().into();
     value["streams"] = verified
         .streams
         .iter()
@@ -62,24 +64,38 @@ async fn check(flags: &BackupVerify, screen: &mut Screen) -> Result<Exit, Failur
         let text = format!("{id}: {}", content(&verified.manifest));
         screen.marked(Mood::Good, "sound:", &text)?;
     }
-    Ok(Exit::Done)
+    match noted {
+        Ok(_) => Ok(Exit::Done),
+        Err(error) => {
+            Err(Failure::from(error).about("the backup is sound, but that cannot be noted"))
+        }
+    }
 }
 
 async fn list(from: &str, screen: &mut Screen) -> Result<Exit, Failure> {
     let repository = Repository::open(from)?;
     let mut rows = Vec::new();
     let mut values = Vec::new();
+    let mut doubts = Vec::new();
     let mut exit = Exit::Done;
     for id in repository.backups().await? {
         match repository.manifest(&id).await {
             Ok(manifest) => {
-                values.push(value(&manifest));
+                let standing = repository.standing(&manifest).await?;
+                if let Standing::InDoubt(reason) = &standing {
+                    doubts.push(reason.clone());
+                    exit = Exit::Damaged;
+                }
+                let mut value = value(&manifest);
+                value["verified"] = verified_value(&standing);
+                values.push(value);
                 rows.push(vec![
                     id.to_string(),
                     time_text(Timestamp::from_micros(manifest.taken_at)),
                     manifest.streams.to_string(),
                     manifest.entries.to_string(),
                     bytes_text(manifest.piece_bytes()),
+                    verified_text(&standing),
                 ]);
             }
             Err(error) => {
@@ -91,8 +107,12 @@ async fn list(from: &str, screen: &mut Screen) -> Result<Exit, Failure> {
         }
     }
     if !screen.json(&json!({ "backups": values }))? {
-        let head = ["BACKUP", "TAKEN", "STREAMS", "ENTRIES", "BYTES"];
+        let head = ["BACKUP", "TAKEN", "STREAMS", "ENTRIES", "BYTES", "VERIFIED"];
         screen.table(&head, &rows, 2..5)?;
+        for doubt in doubts {
+            let text = format!("{doubt}; `refrain journal backup verify` notes it anew");
+            screen.marked(Mood::Bad, "not believed:", &text)?;
+        }
     }
     Ok(exit)
 }
@@ -157,6 +177,27 @@ where
     let ended = work(progress).await;
     bar.finish_and_clear();
     Ok(ended?)
+}
+
+fn verified_text(standing: &Standing) -> String {
+    match standing {
+        Standing::Verified(verification) => {
+            time_text(Timestamp::from_micros(verification.verified_at))
+        }
+        Standing::InDoubt(_) => "in doubt".to_owned(),
+        Standing::Unverified | _ => "-".to_owned(),
+    }
+}
+
+fn verified_value(standing: &Standing) -> Value {
+    match standing {
+        Standing::Verified(verification) => json!({
+            "at": time_text(Timestamp::from_micros(verification.verified_at)),
+            "check": verification.check,
+        }),
+        Standing::InDoubt(reason) => json!({ "in_doubt": reason }),
+        Standing::Unverified | _ => Value::Null,
+    }
 }
 
 fn text(created: &Created) -> String {

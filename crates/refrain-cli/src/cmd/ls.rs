@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use refrain_core::{Entry, Timestamp};
+use refrain_backup::{BackupHold, Repository};
+use refrain_core::port::hold::Need;
+use refrain_core::{Entry, Position, Timestamp};
 use refrain_journal::inspect::{Inspector, SeenEntry, StreamSeen, Visitor};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cmd::inspect;
 use crate::exit::Exit;
@@ -13,51 +15,35 @@ use crate::flags::Ls;
 use crate::screen::{Mood, Screen};
 use crate::shown::{bytes_text, time_text};
 
-pub(crate) fn run(flags: &Ls, screen: &mut Screen) -> Result<Exit, Failure> {
+pub(crate) async fn run(flags: &Ls, screen: &mut Screen) -> Result<Exit, Failure> {
+    let backups = flags.backups.as_deref().map(Repository::open).transpose()?;
     let mut times = Times::default();
     let inspection = inspect(&Inspector::new(&flags.dir), "reading", &mut times)?;
-    let streams = inspection.streams.iter();
-    let streams: Vec<&StreamSeen> = streams
-        .filter(|stream| stream.name.as_str().starts_with(&flags.prefix))
-        .collect();
-    let of = |stream: &StreamSeen| times.0.get(&stream.number).copied().unwrap_or_default();
-    let values: Vec<_> = streams
-        .iter()
-        .map(|stream| {
-            let seen = of(stream);
-            json!({
-                "stream": stream.name.as_str(),
-                "entries": stream.entries,
-                "bytes": stream.bytes,
-                "first": stream.first.map(|position| position.get()),
-                "last": stream.last.map(|position| position.get()),
-                "first_time": seen.first.map(time_text),
-                "last_time": seen.last.map(time_text),
-            })
-        })
-        .collect();
+    let hold = match (&backups, inspection.mark) {
+        (Some(backups), Some(mark)) => Some(BackupHold::new(backups, mark.identity)),
+        (Some(_), None) | (None, _) => None,
+    };
+    let mut rows = Vec::new();
+    for stream in &inspection.streams {
+        if !stream.name.as_str().starts_with(&flags.prefix) {
+            continue;
+        }
+        rows.push(Row {
+            stream,
+            times: times.0.get(&stream.number).copied().unwrap_or_default(),
+            held: match &hold {
+                Some(hold) => Some(Held::of(stream, hold).await?),
+                None => None,
+            },
+        });
+    }
     let exit = Exit::of(&inspection);
+    let values: Vec<Value> = rows.iter().map(Row::value).collect();
     let value = json!({ "streams": values, "sound": inspection.is_sound() });
     if screen.json(&value)? {
         return Ok(exit);
     }
-    let dash = || "-".to_owned();
-    let rows: Vec<Vec<String>> = streams
-        .iter()
-        .map(|stream| {
-            let seen = of(stream);
-            vec![
-                stream.name.to_string(),
-                stream.entries.to_string(),
-                bytes_text(stream.bytes),
-                stream.first.map_or_else(dash, |one| one.to_string()),
-                stream.last.map_or_else(dash, |one| one.to_string()),
-                seen.first.map_or_else(dash, time_text),
-                seen.last.map_or_else(dash, time_text),
-            ]
-        })
-        .collect();
-    let head = [
+    let mut head = vec![
         "STREAM",
         "ENTRIES",
         "BYTES",
@@ -66,12 +52,99 @@ pub(crate) fn run(flags: &Ls, screen: &mut Screen) -> Result<Exit, Failure> {
         "FIRST TIME",
         "LAST TIME",
     ];
+    if hold.is_some() {
+        head.push("HELD FOR BACKUPS");
+    }
+    let rows: Vec<Vec<String>> = rows.iter().map(Row::texts).collect();
     screen.table(&head, &rows, 1..5)?;
     if !inspection.is_sound() {
         let text = "the journal is damaged, and only what is whole is listed: see `refrain journal verify`";
         screen.marked(Mood::Bad, "note:", text)?;
     }
     Ok(exit)
+}
+
+/// One stream as it is listed.
+struct Row<'a> {
+    stream: &'a StreamSeen,
+    times: Span,
+    held: Option<Held>,
+}
+
+impl Row<'_> {
+    fn value(&self) -> Value {
+        let Row {
+            stream,
+            times,
+            held,
+        } = self;
+        let mut value = json!({
+            "stream": stream.name.as_str(),
+            "entries": stream.entries,
+            "bytes": stream.bytes,
+            "first": stream.first.map(|position| position.get()),
+            "last": stream.last.map(|position| position.get()),
+            "first_time": times.first.map(time_text),
+            "last_time": times.last.map(time_text),
+        });
+        if let Some(held) = held {
+            value["held_from"] = held.from.unwrap_or(Position::FIRST).get().into();
+            value["held_entries_gone"] = held.gone.into();
+        }
+        value
+    }
+
+    fn texts(&self) -> Vec<String> {
+        let Row {
+            stream,
+            times,
+            held,
+        } = self;
+        let dash = || "-".to_owned();
+        let mut texts = vec![
+            stream.name.to_string(),
+            stream.entries.to_string(),
+            bytes_text(stream.bytes),
+            stream.first.map_or_else(dash, |one| one.to_string()),
+            stream.last.map_or_else(dash, |one| one.to_string()),
+            times.first.map_or_else(dash, time_text),
+            times.last.map_or_else(dash, time_text),
+        ];
+        texts.extend(held.as_ref().map(Held::text));
+        texts
+    }
+}
+
+/// What backups hold of a stream.
+struct Held {
+    /// The first entry; `None` for all that there are.
+    from: Option<Position>,
+    /// So many entries of these were forgotten before they were held.
+    gone: u64,
+}
+
+impl Held {
+    async fn of(stream: &StreamSeen, hold: &BackupHold) -> Result<Held, Failure> {
+        let from = match hold.held(&stream.name).await? {
+            Need::From(position) => Some(position),
+            // A hold of backups never says that nothing is needed for ever.
+            Need::Everything | Need::Nothing => None,
+        };
+        let kept = stream.first.or(stream.last.map(Position::next));
+        let gone = match (from, kept) {
+            (Some(from), Some(kept)) => kept.get().saturating_sub(from.get()),
+            (Some(_) | None, _) => 0,
+        };
+        Ok(Held { from, gone })
+    }
+
+    fn text(&self) -> String {
+        match (self.from, self.gone) {
+            (None, _) => "all".to_owned(),
+            (Some(from), 0) => format!("from {from}"),
+            (Some(from), gone) => format!("from {from}, {gone} gone"),
+        }
+    }
 }
 
 /// When the first and the last entry of each stream were made.

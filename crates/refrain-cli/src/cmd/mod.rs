@@ -20,7 +20,7 @@ use crate::screen::Screen;
 /// Runs one command.
 pub(crate) async fn run(command: Command, screen: &mut Screen) -> Result<Exit, Failure> {
     match command {
-        Command::Ls(flags) => ls::run(&flags, screen),
+        Command::Ls(flags) => ls::run(&flags, screen).await,
         Command::Cat(flags) => cat::run(flags, screen).await,
         Command::Stats(flags) => stats::run(&flags, screen),
         Command::Verify(flags) => verify::run(&flags, screen),

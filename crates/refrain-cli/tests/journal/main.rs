@@ -6,6 +6,7 @@ mod backup;
 mod compact;
 mod copy;
 mod guide;
+mod hold;
 mod killed;
 mod look;
 mod repair;

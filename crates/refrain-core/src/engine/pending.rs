@@ -43,17 +43,20 @@ impl Pending {
         Ok(())
     }
 
+    #[inline]
     fn make_room(&mut self) {
         if self.is_open_full() {
             self.close();
         }
     }
 
+    #[inline]
     fn is_open_full(&self) -> bool {
         self.open.len() >= BATCH_ENTRIES_MAX || weight(&self.open) >= self.bytes_max
     }
 
     /// An entry that makes the batch too large begins the next one.
+    #[inline]
     fn keep_small(&mut self) {
         if self.open.len() > 1 && weight(&self.open) > self.bytes_max {
             let last = self.open.split_last();
@@ -68,6 +71,7 @@ impl Pending {
     }
 
     /// Whether a batch is ready that takes nothing more.
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         !self.full.is_empty() || self.is_open_full()
     }
@@ -76,10 +80,12 @@ impl Pending {
         self.full.is_empty() && self.open.is_empty()
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.full.iter().map(Batch::len).sum::<usize>() + self.open.len()
     }
 
+    #[inline]
     pub(super) fn byte_len(&self) -> usize {
         self.full.iter().map(Batch::byte_len).sum::<usize>() + self.open.byte_len()
     }
@@ -94,6 +100,7 @@ impl Pending {
 }
 
 /// Bytes of a batch as a journal may store it.
+#[inline]
 fn weight(batch: &Batch) -> usize {
     batch.byte_len() + batch.len() * STORED_BYTES_MAX
 }

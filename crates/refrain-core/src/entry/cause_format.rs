@@ -14,6 +14,13 @@ const REPLY: u8 = 1;
 const FAILURE: u8 = 2;
 const NOT_RESPONDING: u8 = 3;
 
+/// What [`Cause::encode_identity`] writes for an identity that was drawn.
+pub(crate) fn drawn_identity(bits: [u8; 16]) -> [u8; 17] {
+    let mut identity = [DRAWN; 17];
+    identity[1..].copy_from_slice(&bits);
+    identity
+}
+
 impl<'a> Cause<'a> {
     pub(crate) fn encode(&self, into: &mut Vec<u8>) {
         self.encode_identity(into);
@@ -40,10 +47,7 @@ impl<'a> Cause<'a> {
                 put_bytes(into, source.as_bytes());
                 put_bytes(into, id.as_bytes());
             }
-            Cause::Drawn(bits) => {
-                put_u8(into, DRAWN);
-                into.extend_from_slice(&bits);
-            }
+            Cause::Drawn(bits) => into.extend_from_slice(&drawn_identity(bits)),
             Cause::Sequenced { source, number } => {
                 put_u8(into, SEQUENCED);
                 put_bytes(into, source.as_bytes());

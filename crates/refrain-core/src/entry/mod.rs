@@ -13,6 +13,7 @@ mod tests;
 pub(crate) mod wire;
 
 pub use begun::{Begun, DeclaredChannel};
+pub(crate) use cause_format::drawn_identity;
 pub(crate) use moved::reason_tag;
 pub use moved::{Actor, ChannelMoved, InDoubt, Move, StopReason};
 pub use step::{Envelope, Envelopes, Events, RecordedMessage, Step, StepVerdict};

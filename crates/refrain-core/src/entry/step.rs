@@ -148,8 +148,9 @@ impl<'a> Step<'a> {
         header[7] = message_tag(self.message);
         header[8..16].copy_from_slice(&self.time.as_micros().to_le_bytes());
         header[16..24].copy_from_slice(&self.seed.to_le_bytes());
-        for (place, bytes) in header[24..].chunks_exact_mut(4).zip(lengths) {
-            place.copy_from_slice(&length(bytes).to_le_bytes());
+        let (places, _) = header[24..].as_chunks_mut::<4>();
+        for (place, bytes) in places.iter_mut().zip(lengths) {
+            *place = length(bytes).to_le_bytes();
         }
         header
     }

@@ -4,45 +4,16 @@
 //! that their channel has not settled; for identities from outside a window by count and age. All of
 //! it follows from the entries, so that a replay and a snapshot give the same memory.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
+use super::outside::{Identity, Outside, Remember};
 use super::sender::Sender;
 use crate::cause::Cause;
 use crate::entry::FormatError;
 use crate::entry::wire::{Reader, length, put_bytes, put_u32, put_u64};
 use crate::id::Position;
-use crate::limit::{REMEMBERED_DEFAULT, SOURCES_MAX};
+use crate::limit::SOURCES_MAX;
 use crate::time::Timestamp;
-
-/// How long identities from outside are remembered: the promise that the same one again changes
-/// nothing ends there.
-///
-/// ```
-/// use refrain_core::Remember;
-/// use std::time::Duration;
-///
-/// let a_day = Remember { count: 1_000_000, age: Duration::from_secs(86_400) };
-/// assert!(a_day.count > Remember::default().count);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Remember {
-    /// At most so many, the latest ones. 100,000 unless set.
-    pub count: usize,
-    /// At most so old. A week unless set.
-    pub age: Duration,
-}
-
-impl Default for Remember {
-    fn default() -> Remember {
-        Remember {
-            count: REMEMBERED_DEFAULT,
-            age: Duration::from_secs(7 * 24 * 3600),
-        }
-    }
-}
 
 /// What is known of a message's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,22 +26,11 @@ pub(crate) enum Seen {
 
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    remember: Remember,
-    outside: HashMap<u128, Position, BuildHasherDefault<Fingerprinted>>,
-    /// What is in `outside`, in the order it came.
-    order: VecDeque<Outside>,
+    outside: Outside,
     sources: BTreeMap<Box<str>, Handled>,
     senders: BTreeMap<Box<str>, BTreeMap<Box<str>, Sender>>,
     /// Channels in `senders`.
     sender_count: usize,
-}
-
-/// An identity from outside that is remembered.
-#[derive(Debug, Clone, Copy)]
-struct Outside {
-    fingerprint: u128,
-    time: Timestamp,
-    position: Position,
 }
 
 /// The last number of an in-order source.
@@ -83,16 +43,17 @@ struct Handled {
 impl Inbox {
     pub(crate) fn new(remember: Remember) -> Inbox {
         Inbox {
-            remember,
+            outside: Outside::new(remember),
             ..Inbox::default()
         }
     }
 
     /// Whether the message with this cause was handled. `fingerprint` is of the same cause.
+    #[inline]
     pub(crate) fn seen(&self, cause: &Cause<'_>, fingerprint: u128) -> Seen {
         match *cause {
-            Cause::Given { .. } | Cause::Drawn(_) => match self.outside.get(&fingerprint) {
-                Some(position) => Seen::Handled(Some(*position)),
+            Cause::Given { .. } | Cause::Drawn(_) => match self.outside.find(fingerprint) {
+                Some(position) => Seen::Handled(Some(position)),
                 None => Seen::New,
             },
             Cause::Sequenced { source, number } => match self.sources.get(source) {
@@ -121,6 +82,7 @@ impl Inbox {
     }
 
     /// Whether the message's source is remembered or could be.
+    #[inline]
     pub(crate) fn has_room_for(&self, cause: &Cause<'_>) -> bool {
         match *cause {
             Cause::Sequenced { source, .. } => {
@@ -140,6 +102,7 @@ impl Inbox {
     }
 
     /// Notes that the step at `position` handled the message with this cause.
+    #[inline]
     pub(crate) fn note(
         &mut self,
         cause: &Cause<'_>,
@@ -148,7 +111,7 @@ impl Inbox {
         position: Position,
     ) {
         match *cause {
-            Cause::Given { .. } | Cause::Drawn(_) => self.note_outside(Outside {
+            Cause::Given { .. } | Cause::Drawn(_) => self.outside.note(Identity {
                 fingerprint,
                 time,
                 position,
@@ -176,31 +139,13 @@ impl Inbox {
 
     /// The oldest entry whose answer a message that comes again would get.
     pub(crate) fn first_answer(&self) -> Option<Position> {
-        let outside = self.order.front().map(|oldest| oldest.position);
+        let outside = self.outside.first_answer();
         let sources = self.sources.values().map(|last| last.position);
         let senders = self.senders.values().flat_map(BTreeMap::values);
         sources
             .chain(senders.filter_map(Sender::first_answer))
             .chain(outside)
             .min()
-    }
-
-    fn note_outside(&mut self, outside: Outside) {
-        self.outside.insert(outside.fingerprint, outside.position);
-        self.order.push_back(outside);
-        while let Some(oldest) = self.order.front() {
-            let age = outside.time.since(oldest.time);
-            if self.order.len() <= self.remember.count && age <= self.remember.age {
-                break;
-            }
-            // Handled again after it was forgotten under a shorter memory: the later one stays.
-            if let Entry::Occupied(latest) = self.outside.entry(oldest.fingerprint)
-                && *latest.get() == oldest.position
-            {
-                latest.remove();
-            }
-            self.order.pop_front();
-        }
     }
 
     fn sender(&mut self, sender: &str, channel: &str) -> &mut Sender {
@@ -217,12 +162,7 @@ impl Inbox {
 
     /// Appends the memory in a canonical order.
     pub(crate) fn encode(&self, into: &mut Vec<u8>) {
-        put_u64(into, self.order.len() as u64);
-        for outside in &self.order {
-            into.extend_from_slice(&outside.fingerprint.to_le_bytes());
-            put_u64(into, outside.time.as_micros());
-            put_u64(into, outside.position.get());
-        }
+        self.outside.encode(into);
         put_u32(into, length(self.sources.len()));
         for (source, last) in &self.sources {
             put_bytes(into, source.as_bytes());
@@ -243,14 +183,10 @@ impl Inbox {
         reader: &mut Reader<'_>,
         remember: Remember,
     ) -> Result<Inbox, FormatError> {
-        let mut inbox = Inbox::new(remember);
-        for _ in 0..reader.u64()? {
-            inbox.note_outside(Outside {
-                fingerprint: u128::from_le_bytes(reader.array()?),
-                time: Timestamp::from_micros(reader.u64()?),
-                position: position(reader)?,
-            });
-        }
+        let mut inbox = Inbox {
+            outside: Outside::decode(reader, remember)?,
+            ..Inbox::default()
+        };
         for _ in 0..reader.u32()? {
             let source = reader.text()?.into();
             let handled = Handled {
@@ -271,23 +207,6 @@ impl Inbox {
 /// A stored position.
 pub(super) fn position(reader: &mut Reader<'_>) -> Result<Position, FormatError> {
     Position::new(reader.u64()?).ok_or_else(|| reader.invalid())
-}
-
-/// A hasher for keys that are hashes already.
-#[derive(Debug, Default)]
-struct Fingerprinted(u64);
-
-impl Hasher for Fingerprinted {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        let (low, _) = bytes
-            .split_first_chunk()
-            .expect("keys are 128-bit fingerprints");
-        self.0 = u64::from_le_bytes(*low);
-    }
 }
 
 #[cfg(test)]
@@ -345,34 +264,6 @@ mod tests {
         assert_eq!(inbox.seen(&from(6), 0), Seen::Handled(None));
         assert_eq!(inbox.seen(&from(7), 0), Seen::Handled(Some(at(70))));
         assert_eq!(inbox.seen(&from(8), 0), Seen::New);
-    }
-
-    /// B1.4
-    #[test]
-    fn ids_from_outside_are_remembered_within_a_window_by_count_and_age() {
-        let remember = Remember {
-            count: 2,
-            age: Duration::from_secs(10),
-        };
-        let mut inbox = Inbox::new(remember);
-        let given = Cause::Given {
-            source: "s",
-            id: "x",
-        };
-        let second = |n: u64| Timestamp::from_micros(n * 1_000_000);
-        for (fingerprint, n) in [(1, 1), (2, 2), (3, 3)] {
-            inbox.note(&given, fingerprint, second(n), at(n));
-        }
-        assert_eq!(inbox.seen(&given, 1), Seen::New, "two are remembered");
-        assert_eq!(inbox.seen(&given, 2), Seen::Handled(Some(at(2))));
-        inbox.note(&given, 4, second(13), at(4));
-        assert_eq!(
-            inbox.seen(&given, 3),
-            Seen::Handled(Some(at(3))),
-            "ten seconds are not over"
-        );
-        inbox.note(&given, 5, second(30), at(5));
-        assert_eq!(inbox.seen(&given, 4), Seen::New, "too old");
     }
 
     #[test]

@@ -8,21 +8,24 @@ mod channel;
 mod inbox;
 mod numbers;
 mod open;
+mod outside;
 mod secret;
 mod sender;
 mod stored;
 
 use crate::cause::Cause;
-use crate::entry::{Begun, ChannelMoved, DeclaredChannel, FormatError, Move, Step, StepVerdict};
+use crate::entry::{
+    Begun, ChannelMoved, DeclaredChannel, FormatError, Move, Step, StepVerdict, drawn_identity,
+};
 use crate::id::{Epoch, Name, Position};
 use crate::time::Timestamp;
 
 use open::Failure;
 
 pub(crate) use channel::{Channel, Room, STRICT, Status};
-pub use inbox::Remember;
 pub(crate) use inbox::{Inbox, Seen};
 pub(crate) use open::{Open, Progress, SetAside};
+pub use outside::Remember;
 pub(crate) use secret::Secret;
 
 #[derive(Debug)]
@@ -60,10 +63,14 @@ impl Ledger {
     }
 
     /// What stands for the identity of a message in the inbox, where that needs it.
+    #[inline]
     pub(crate) fn fingerprint(&mut self, cause: &Cause<'_>) -> u128 {
         match cause {
-            Cause::Given { .. } | Cause::Drawn(_) => {
-                self.secret.fingerprint(cause, &mut self.scratch)
+            Cause::Drawn(bits) => self.secret.fingerprint(&drawn_identity(*bits)),
+            Cause::Given { .. } => {
+                self.scratch.clear();
+                cause.encode_identity(&mut self.scratch);
+                self.secret.fingerprint(&self.scratch)
             }
             Cause::Sequenced { .. }
             | Cause::Delivered { .. }

@@ -1,12 +1,9 @@
 //! The stream's secret, and the identities that are derived from it.
 
-use std::hash::Hasher;
-
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use siphasher::sip128::{Hasher128, SipHasher24};
+use siphasher::sip128::SipHasher24;
 
-use crate::cause::Cause;
 use crate::id::Key;
 
 /// 256 bits that the stream's first writer drew. Not a secret from whoever can read the journal; it
@@ -15,12 +12,22 @@ use crate::id::Key;
 pub(crate) struct Secret {
     bytes: [u8; 32],
     mac: Hmac<Sha256>,
+    fingerprints: SipHasher24,
+    correlations: SipHasher24,
 }
 
 impl Secret {
     pub(crate) fn new(bytes: [u8; 32]) -> Secret {
-        let mac = Hmac::new_from_slice(&bytes).expect("HMAC takes keys of any length");
-        Secret { bytes, mac }
+        let half = |start: usize| {
+            let (key, _) = bytes[start..].split_first_chunk().expect("there are 32");
+            SipHasher24::new_with_key(key)
+        };
+        Secret {
+            bytes,
+            mac: Hmac::new_from_slice(&bytes).expect("HMAC takes keys of any length"),
+            fingerprints: half(0),
+            correlations: half(16),
+        }
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {
@@ -42,32 +49,54 @@ impl Secret {
     /// What all that follows from the message with this identity has in common. It is told to
     /// destinations, so it has nothing in common with the fingerprint of the same identity.
     pub(crate) fn correlation(&self, identity: &[u8]) -> Key {
-        let (_, key) = self.bytes.split_last_chunk().expect("32 bytes end with 16");
-        Key::new(hash(key, identity).to_be_bytes())
+        Key::new(hash(&self.correlations, identity).to_be_bytes())
     }
 
     /// What stands for an identity in the memory of handled messages, so that nobody outside
     /// can make two ids meet.
-    pub(crate) fn fingerprint(&self, cause: &Cause<'_>, buffer: &mut Vec<u8>) -> u128 {
-        buffer.clear();
-        cause.encode_identity(buffer);
-        let (key, _) = self
-            .bytes
-            .split_first_chunk()
-            .expect("32 bytes begin with 16");
-        hash(key, buffer)
+    #[inline(always)]
+    pub(crate) fn fingerprint(&self, identity: &[u8]) -> u128 {
+        hash(&self.fingerprints, identity)
     }
 }
 
-/// SipHash-2-4 (Aumasson and Bernstein, 2012) with 128 bits.
-fn hash(key: &[u8; 16], bytes: &[u8]) -> u128 {
-    let mut hasher = SipHasher24::new_with_key(key);
-    hasher.write(bytes);
-    hasher.finish128().as_u128()
+/// SipHash-2-4 (Aumasson and Bernstein, 2012) with 128 bits. Inlined, for one length that is known
+/// beforehand takes a quarter fewer instructions.
+#[inline(always)]
+fn hash(hasher: &SipHasher24, bytes: &[u8]) -> u128 {
+    hasher.hash(bytes).as_u128()
 }
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::Cause;
+    use crate::entry::drawn_identity;
+
+    /// Stored in snapshots: it must stay what it is. The reference implementation's value for the key
+    /// 00 .. 0f and the message 00 .. 0e.
+    #[test]
+    fn fingerprint_is_the_published_siphash_under_the_first_half_of_the_secret() {
+        let secret = Secret::new(std::array::from_fn(|place| place as u8));
+        let message: [u8; 15] = std::array::from_fn(|place| place as u8);
+        let tag = 0xd9c3_cf97_0fec_087e_11a8_b033_99e9_9354;
+        assert_eq!(secret.fingerprint(&message), tag);
+        assert_ne!(secret.correlation(&message).bytes(), &tag.to_be_bytes());
+    }
+
+    #[test]
+    fn drawn_identity_has_the_fingerprint_of_what_is_stored_of_it() {
+        let (secret, bits) = (Secret::new([7; 32]), [3; 16]);
+        let mut stored = Vec::new();
+        Cause::Drawn(bits).encode_identity(&mut stored);
+        let fingerprint = secret.fingerprint(&stored);
+        assert_eq!(secret.fingerprint(&drawn_identity(bits)), fingerprint);
+        assert_eq!(stored.len(), 17);
     }
 }

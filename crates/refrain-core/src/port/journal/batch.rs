@@ -68,6 +68,7 @@ impl Batch {
         Ok(())
     }
 
+    #[inline]
     fn end_entry(&mut self, start: usize) {
         assert!(start <= self.bytes.len(), "entries only add bytes");
         assert!(
@@ -92,48 +93,56 @@ impl Batch {
     }
 
     /// The number of entries.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries
     }
 
     /// Whether there is no entry.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries == 0
     }
 
     /// The bytes of all entries together.
+    #[inline]
     #[must_use]
     pub fn byte_len(&self) -> usize {
         self.bytes.len()
     }
 
     /// All entries, one after the other, without anything between them.
+    #[inline]
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Where each entry ends in [`Batch::bytes`].
+    #[inline]
     pub fn ends(&self) -> impl ExactSizeIterator<Item = u32> {
-        (0..self.entries).map(|before| self.end(before + 1))
+        (0..self.entries).map(|place| self.end(place))
     }
 
     /// The entries in order.
+    #[inline]
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        (0..self.entries).map(|before| {
-            let (start, end) = (self.end(before), self.end(before + 1));
-            &self.bytes[start as usize..end as usize]
+        let mut start = 0;
+        (0..self.entries).map(move |place| {
+            let end = self.end(place) as usize;
+            let entry = &self.bytes[start..end];
+            start = end;
+            entry
         })
     }
 
-    /// Where the first `count` entries end.
-    fn end(&self, count: usize) -> u32 {
-        if count == self.entries {
-            return u32::try_from(self.bytes.len()).expect("checked as entries were added");
-        }
-        count.checked_sub(1).map_or(0, |seam| self.seams[seam])
+    /// Where the entry at `place` ends: at a seam, or with all bytes.
+    #[inline]
+    fn end(&self, place: usize) -> u32 {
+        let all = || u32::try_from(self.bytes.len()).expect("checked as entries were added");
+        self.seams.get(place).copied().unwrap_or_else(all)
     }
 
     /// Empties the batch and keeps its buffers.
