@@ -9,6 +9,7 @@ mod error_code;
 mod finding;
 mod floor;
 mod link;
+mod lock;
 mod planted;
 mod port;
 mod promise;
@@ -46,6 +47,7 @@ pub(crate) fn check(project: &Project) -> Result<bool, String> {
     let tree = Tree::load(project.root())?;
     let mut findings = judge(&tree);
     findings.extend(floor::check(&floor::dependencies(project)?));
+    findings.extend(lock::check(project)?);
     findings.sort();
     for finding in &findings {
         println!("{finding}");
