@@ -49,6 +49,7 @@ mod source;
 mod storage;
 mod stream_segment;
 mod sync;
+mod tail;
 mod threads;
 mod tracker;
 mod writer;

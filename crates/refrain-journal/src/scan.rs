@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::format::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, Sealed};
+use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader, Sealed};
 use crate::format::mark::End;
 use crate::format::record::{self, Declaration, Kind, RECORD_HEADER_BYTES, RecordHeader};
 use crate::format::segment_header::SEGMENT_HEADER_BYTES;
@@ -16,11 +16,6 @@ use crate::storage::read_up_to;
 
 /// Bytes that a window reads at once; it grows to the largest frame.
 const WINDOW_BYTES: usize = 1024 * 1024;
-
-/// Unit in which a tail is looked through for bytes that are not zero.
-const PAGE_BYTES: usize = 4096;
-
-const ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
 /// One record of a frame, as the index needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,52 +140,6 @@ impl Scan {
         self.at.chain = frame.checksum;
         self.epoch = frame.header.epoch;
     }
-
-    /// What is behind the place, up to the end of the segment.
-    pub(crate) fn tail(&mut self) -> io::Result<Tail> {
-        let mut tail = Tail {
-            has_later_frame: false,
-            dirty_end: self.at.offset,
-        };
-        let file_bytes = u32::try_from(self.segment.file.size()?).unwrap_or(u32::MAX);
-        let size = self.segment.header.segment_bytes.min(file_bytes);
-        let mut offset = self.at.offset;
-        while offset < size {
-            let page = (size - offset).min(PAGE_BYTES as u32);
-            // A header may start in this page and end in the next one.
-            let reach = (page as usize + FRAME_HEADER_BYTES).min((size - offset) as usize);
-            let bytes = self.window.get(&self.segment, offset, reach)?;
-            let (own, _) = bytes.split_at(page as usize);
-            // Comparing memory is many times faster than looking at bytes, and most are zero.
-            if own != &ZEROS[..own.len()] {
-                let last = own.iter().rposition(|byte| *byte != 0).unwrap_or(0);
-                tail.dirty_end = offset + last as u32 + 1;
-                tail.has_later_frame |= later_frame(self.segment.salt, bytes, self.at.frame);
-            }
-            offset += page;
-        }
-        Ok(tail)
-    }
-}
-
-/// What lies behind the end of a segment's frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tail {
-    /// Whether there is a whole header with a later number.
-    pub(crate) has_later_frame: bool,
-    /// Where the last byte that is not zero ends; the place itself when there is none.
-    pub(crate) dirty_end: u32,
-}
-
-fn later_frame(salt: u32, bytes: &[u8], expected: u64) -> bool {
-    let magic = FRAME_MAGIC.len();
-    if planted::is("later-frame-overlooked") {
-        return false;
-    }
-    let starts = (0..bytes.len().saturating_sub(magic))
-        .filter(|at| bytes[*at] == FRAME_MAGIC[0] && bytes[*at..*at + magic] == FRAME_MAGIC);
-    let mut headers = starts.filter_map(|at| FrameHeader::decode(salt, &bytes[at..]));
-    headers.any(|sealed| sealed.header.number > expected)
 }
 
 /// The records of a frame's body, if all of them are whole and are those the header speaks of.

@@ -11,6 +11,7 @@ use crate::recovery::table::Found;
 use crate::scan::Scan;
 use crate::segment::Segment;
 use crate::storage::{Access, Disk};
+use crate::tail::Tail;
 
 /// Looks behind `mark`, up to segment `last`.
 pub(super) fn look(
@@ -58,7 +59,7 @@ pub(super) fn look(
         let is_first = index == 0;
         let goes_on = is_first || scan.at.frame > at.frame;
         at = scan.at;
-        let tail = scan.tail().map_err(failed)?;
+        let tail = Tail::of(segment, at.offset).map_err(failed)?;
         let dirty = tail.dirty_end - at.offset;
         let finding = |kind, detail| Finding {
             kind,
@@ -66,7 +67,7 @@ pub(super) fn look(
             offset: Some(at.offset.into()),
             detail,
         };
-        if tail.has_later_frame {
+        if tail.has_later_frame(at.frame) {
             let detail = "a later frame proves that what was here is damaged".to_owned();
             findings.push(finding(FindingKind::Frame, detail));
         } else if dirty > 0 && goes_on {

@@ -155,16 +155,11 @@ fn clear_ahead(
     walked: &Walked,
 ) -> Result<Option<Segment>, OpenError> {
     let mut spare = None;
-    for segment in walked.ahead.iter().rev() {
+    for ahead in walked.ahead.iter().rev() {
+        let segment = &ahead.segment;
         let number = segment.header.number;
-        let start = Scan::start_of(number, walked.end.frame, walked.end.chain);
         let is_next = number == walked.end.segment + 1;
-        let is_untouched = walked.state == State::Closed || {
-            let mut scan = Scan::new(segment.clone(), start, 0);
-            let tail = scan.tail().map_err(OpenError::io(&segment.path))?;
-            tail.dirty_end == start.offset
-        };
-        if is_next && is_untouched && segment.header.segment_bytes == settings.segment_bytes {
+        if is_next && ahead.is_untouched && segment.header.segment_bytes == settings.segment_bytes {
             let mut segment = segment.clone();
             if planted::is("spare-header-not-read") {
                 segment.header.epoch += 1;
