@@ -3,34 +3,22 @@
 //! never waits for it unless segments fill faster than the disk makes them.
 //!
 //! A spare is ready as soon as it is there, and is filled with zeros piece by piece while nobody needs
-//! it, a little ahead of the place that the log has reached in its own segment: so the zeros share the
-//! disk with the log evenly, and a log that stands still costs nothing. Large frames of the log do not
-//! count, for they gain nothing. If the log is faster than the zeros, it takes the spare as it is and
-//! waits for one piece at most.
+//! it, a piece for every so many bytes of log: so the zeros share the disk with the log evenly, and a
+//! log that stands still costs nothing. If the log is faster than the zeros, it takes the spare as it
+//! is and waits for one piece at most.
 
-use std::cell::Cell;
+mod housekeeping;
+
 use std::collections::VecDeque;
-use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use crate::compaction::Compactor;
-use crate::directory::DirectoryWriter;
 use crate::format::mark::End;
-use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::log_index;
-use crate::queue::Queue;
-use crate::read_side::ReadSide;
+use crate::format::segment_header::SEGMENT_HEADER_BYTES;
 use crate::sealed::SealedSegment;
 use crate::segment::Segment;
-use crate::storage::{Disk, is_full};
 use crate::sync::{Condvar, Mutex, MutexGuard};
-
-/// About what a stream takes in the directory.
-const STREAM_BYTES: u64 = 64;
-
-/// Bytes of log for each byte of the directory that is written.
-const LOG_OVER_DIRECTORY: u64 = 4;
+pub(crate) use housekeeping::Housekeeping;
 
 /// What the writer and the keeper's thread share.
 #[derive(Debug)]
@@ -46,8 +34,8 @@ pub(crate) struct Keeper {
 #[derive(Debug)]
 struct State {
     spare: Spare,
-    /// Where the log is in its segment, at least.
-    log_offset: u32,
+    /// Up to where the spare is to be filled. Grows with the log.
+    fill_to: u32,
     sealed: VecDeque<Arc<SealedSegment>>,
     /// Segments from the first of these numbers to before the second are to be removed.
     remove: VecDeque<(u64, u64)>,
@@ -84,15 +72,8 @@ pub(crate) enum NoSpare {
     Failed(String),
 }
 
-/// How far the zeros of the spare are ahead of the log in its segment.
-const FILL_AHEAD_BYTES: u32 = 4 * 1024 * 1024;
-
-/// The largest frames that zeros are written for. A sync of larger ones gains less from zeros than it
-/// loses by sharing the disk with them.
-const FILL_FRAME_BYTES: u32 = 128 * 1024;
-
-/// After how many bytes the log says how far it is.
-const LOG_STEP_BYTES: u32 = 1024 * 1024;
+/// Up to where a spare is filled before the log has gone on.
+const FILL_AHEAD_BYTES: u32 = 1024 * 1024;
 
 /// One thing to do.
 #[derive(Debug)]
@@ -148,8 +129,7 @@ impl State {
         let Filling::To(offset) = *filling else {
             return None;
         };
-        let wanted = self.log_offset.saturating_add(FILL_AHEAD_BYTES);
-        if offset >= wanted.min(segment.header.segment_bytes) {
+        if offset >= self.fill_to.min(segment.header.segment_bytes) {
             return None;
         }
         *filling = Filling::Busy;
@@ -172,7 +152,7 @@ impl Keeper {
                 spare: spare.map_or(Spare::Wanted(next), |spare| {
                     Spare::Ready(spare, Filling::To(SEGMENT_HEADER_BYTES))
                 }),
-                log_offset: SEGMENT_HEADER_BYTES,
+                fill_to: FILL_AHEAD_BYTES,
                 sealed: unindexed.into(),
                 remove: VecDeque::new(),
                 wants_directory: false,
@@ -193,7 +173,7 @@ impl Keeper {
                 Spare::Ready(segment, Filling::To(_)) => {
                     let segment = segment.clone();
                     state.spare = Spare::Wanted(segment.header.number + 1);
-                    state.log_offset = SEGMENT_HEADER_BYTES;
+                    state.fill_to = FILL_AHEAD_BYTES;
                     self.work.notify_one();
                     return Ok(segment);
                 }
@@ -254,13 +234,11 @@ impl Keeper {
         self.work.notify_one();
     }
 
-    /// Says that a frame of the log lies from offset `from` of its segment to `to`.
-    pub(crate) fn log_went_on(&self, from: u32, to: u32) {
-        let is_worth_zeros = to - from <= FILL_FRAME_BYTES;
-        if is_worth_zeros && from / LOG_STEP_BYTES != to / LOG_STEP_BYTES {
-            self.lock().log_offset = to;
-            self.work.notify_one();
-        }
+    /// Orders so many bytes of zeros more in the spare.
+    pub(crate) fn fill_more(&self, bytes: u32) {
+        let mut state = self.lock();
+        state.fill_to = state.fill_to.saturating_add(bytes);
+        self.work.notify_one();
     }
 
     fn next_task(&self) -> Task {
@@ -294,153 +272,5 @@ impl Keeper {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What the keeper's thread works on.
-#[derive(Debug)]
-pub(crate) struct Housekeeping {
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) dir: PathBuf,
-    pub(crate) keeper: Arc<Keeper>,
-    pub(crate) queue: Arc<Queue>,
-    pub(crate) read_side: Arc<ReadSide>,
-    pub(crate) identity: u64,
-    pub(crate) epoch: u64,
-    pub(crate) segment_bytes: u32,
-    /// Bytes of log that were sealed since the directory was written.
-    pub(crate) sealed_bytes: Cell<u64>,
-}
-
-impl Housekeeping {
-    /// Works until [`Keeper::end`].
-    pub(crate) fn run(&self) {
-        // A writer that waits for a spare must not wait for a thread that is gone.
-        let _guard = Gone(&self.keeper);
-        loop {
-            let done = match self.keeper.next_task() {
-                Task::MakeSpare(number) => {
-                    self.make_spare(number);
-                    Ok(())
-                }
-                Task::Fill(segment, offset) => {
-                    self.fill(&segment, offset);
-                    Ok(())
-                }
-                Task::WriteIndex(segment) => self.write_index(&segment),
-                Task::Remove(from, to) => self.remove(from, to),
-                Task::WriteDirectory => self.write_directory(),
-                Task::Close(end) => self.close(end),
-                Task::End => return,
-            };
-            if let Err(error) = done {
-                // Neither is needed for anything but speed and space, and opening repeats both.
-                tracing::warn!(%error, dir = %self.dir.display(), "journal: housekeeping failed");
-            }
-        }
-    }
-
-    fn make_spare(&self, number: u64) {
-        let header = SegmentHeader {
-            identity: self.identity,
-            number,
-            epoch: self.epoch,
-            segment_bytes: self.segment_bytes,
-        };
-        match Segment::create(self.disk.as_ref(), &self.dir, header) {
-            Ok((segment, filled)) => {
-                let spare = Spare::Ready(segment, Filling::To(filled));
-                self.keeper.set_spare(spare);
-                self.queue.resume();
-            }
-            Err(error) if is_full(&error) => {
-                self.queue.set_full();
-                self.keeper.set_spare(Spare::Full(number));
-            }
-            Err(error) => {
-                self.spare_failed(format!("segment {number} could not be made: {error}"));
-            }
-        }
-    }
-
-    fn fill(&self, segment: &Segment, offset: u32) {
-        let number = segment.header.number;
-        match segment.fill(offset) {
-            Ok(end) => self.keeper.filled(end),
-            // Its space is allocated: the log may do what the zeros may not.
-            Err(error) if is_full(&error) => self.keeper.filled(segment.header.segment_bytes),
-            Err(error) => {
-                self.spare_failed(format!("segment {number} could not be filled: {error}"));
-            }
-        }
-    }
-
-    fn spare_failed(&self, reason: String) {
-        self.queue.stop(None, &reason);
-        self.keeper.set_spare(Spare::Failed(reason));
-    }
-
-    fn write_index(&self, segment: &SealedSegment) -> io::Result<()> {
-        if let Some(span) = log_index::write(self.disk.as_ref(), &self.dir, segment)? {
-            self.read_side.index().use_index_file(segment.header, span);
-        }
-        self.keeper.compactor.sealed();
-        let bytes = self.sealed_bytes.get() + u64::from(segment.span.end);
-        self.sealed_bytes.set(bytes);
-        let streams = u64::from(self.read_side.index().stream_count());
-        if bytes >= LOG_OVER_DIRECTORY * STREAM_BYTES * streams {
-            self.keeper.want_directory();
-        }
-        Ok(())
-    }
-
-    fn directory(&self) -> DirectoryWriter<'_> {
-        DirectoryWriter {
-            disk: self.disk.as_ref(),
-            dir: &self.dir,
-            side: &self.read_side,
-            identity: self.identity,
-            epoch: self.epoch,
-        }
-    }
-
-    fn write_directory(&self) -> io::Result<()> {
-        if self.directory().running()? {
-            self.sealed_bytes.set(0);
-        }
-        Ok(())
-    }
-
-    /// Leaves all that the next opening needs to be quick.
-    fn close(&self, end: End) -> io::Result<()> {
-        let open = self.read_side.index().seal_end(end, self.epoch);
-        if let Some(open) = open {
-            let span = log_index::write(self.disk.as_ref(), &self.dir, &open)?;
-            if let Some(span) = span {
-                self.read_side.index().use_index_file(open.header, span);
-            }
-        }
-        self.directory().closed()
-    }
-
-    fn remove(&self, from: u64, to: u64) -> io::Result<()> {
-        for number in from..to {
-            Segment::remove(self.disk.as_ref(), &self.dir, number).map_err(io::Error::other)?;
-        }
-        self.disk.sync_dir(&self.dir)
-    }
-}
-
-/// Tells a waiting writer that no spare will come.
-struct Gone<'a>(&'a Keeper);
-
-impl Drop for Gone<'_> {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        if let Spare::Wanted(_) | Spare::Ready(_, Filling::Busy) = state.spare {
-            state.spare = Spare::Failed("the keeper's thread has ended".into());
-        }
-        drop(state);
-        self.0.spare.notify_all();
     }
 }

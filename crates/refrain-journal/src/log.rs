@@ -18,12 +18,16 @@ use crate::mark::MarkFile;
 use crate::pending::{Gathered, Pending};
 use crate::planted;
 use crate::scan::{Item, Scan};
-use crate::segment::Segment;
+use crate::segment::{FILL_BYTES, Segment};
 use crate::storage::DiskFile;
 
 /// Bytes of records beyond which a frame takes no further append. One sync costs as much as
 /// writing a few hundred KiB, so larger frames gain nothing.
 const FRAME_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// The largest frames that zeros are written for. A sync of larger ones gains less from zeros than it
+/// loses by sharing the disk with them.
+const FILL_FRAME_BYTES: u32 = 64 * 1024;
 
 /// The log, at its end.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub(crate) struct Log {
     epoch: u64,
     mark: MarkFile,
     keeper: Arc<Keeper>,
+    /// Bytes of frames for which no zeros were ordered yet.
+    unmatched_bytes: u32,
     /// The records of the last frame, for the index.
     items: Vec<Item>,
 }
@@ -82,6 +88,7 @@ impl Log {
             epoch,
             mark,
             keeper,
+            unmatched_bytes: 0,
             items: Vec::new(),
         }
     }
@@ -195,6 +202,17 @@ impl Log {
         &self.items
     }
 
+    /// Orders zeros for the next segment, as many as a frame of `frame_bytes` took here.
+    fn order_zeros(&mut self, frame_bytes: u32) {
+        if frame_bytes <= FILL_FRAME_BYTES {
+            self.unmatched_bytes += frame_bytes;
+        }
+        if self.unmatched_bytes >= FILL_BYTES {
+            self.keeper
+                .fill_more(std::mem::take(&mut self.unmatched_bytes));
+        }
+    }
+
     /// Adds the salt to the records of `pendings`, notes where they will lie, and gives the digest
     /// of the frame they are.
     fn salt(&mut self, pendings: &[Pending], records: &mut [u8]) -> u32 {
@@ -267,7 +285,7 @@ impl Log {
         crate::storage::write_all_at(file, frame, offset)
             .and_then(|()| sync(file))
             .map_err(WriteError::failed(&self.tail.path))?;
-        self.keeper.log_went_on(self.end.offset, next.offset);
+        self.order_zeros(next.offset - self.end.offset);
         self.end = next;
         let advanced = self.mark.advance(self.end);
         advanced.map_err(WriteError::failed(self.mark.path()))

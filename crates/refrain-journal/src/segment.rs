@@ -8,6 +8,7 @@
 //! about half as long again. Both read as zeros until then, so filling is for speed alone.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,10 +19,11 @@ use crate::options::is_segment_size;
 use crate::planted;
 use crate::storage::{Access, Disk, DiskFile, read_up_to, write_all_at};
 
-/// Zeros go down in pieces, each synced, so that a sync of the log never waits for many of them.
-const FILL_BYTES: usize = 256 * 1024;
+/// Zeros go down in pieces, so that a sync of the log never waits for many of them. Larger pieces cost
+/// the page cache more for each byte.
+pub(crate) const FILL_BYTES: u32 = 64 * 1024;
 
-static ZEROS: [u8; FILL_BYTES] = [0; FILL_BYTES];
+static ZEROS: [u8; FILL_BYTES as usize] = [0; FILL_BYTES as usize];
 
 /// Ends the name of a segment that is not yet whole.
 const TEMPORARY_SUFFIX: &str = ".new";
@@ -71,12 +73,16 @@ impl Segment {
         self.file.sync_data()
     }
 
-    /// Writes and syncs the next piece of zeros, from `offset` on, into a segment without frames, and
-    /// says where it ends: at the end of the segment when all are written.
+    /// Writes the next piece of zeros, from `offset` on, into a segment without frames, and says where
+    /// it ends: at the end of the segment when all are written. They are on their way to the medium
+    /// then. They need not be there before a frame is, so nobody waits for them: a sync of theirs would
+    /// make the file system commit, which holds up the writes and syncs of the log.
     pub(crate) fn fill(&self, offset: u32) -> io::Result<u32> {
-        let piece = fill_piece(self.file.as_ref(), offset, self.header.segment_bytes)?;
-        self.file.sync_data()?;
-        Ok(piece)
+        let end = fill_piece(self.file.as_ref(), offset, self.header.segment_bytes)?;
+        if let Some(bytes) = NonZeroU64::new(u64::from(end - offset)) {
+            self.file.begin_sync(u64::from(offset), bytes);
+        }
+        Ok(end)
     }
 
     /// Opens segment `number` of the journal `identity`, and checks whose it is.
@@ -165,11 +171,12 @@ fn prepare(
     Ok((file, filled))
 }
 
-/// Writes zeros from `offset` on, and says where they end.
+/// Writes zeros from `offset` on, and says where they end: a whole number of pieces from the start.
 fn fill_piece(file: &dyn DiskFile, offset: u32, size: u32) -> io::Result<u32> {
-    let zeros = &ZEROS[..ZEROS.len().min((size - offset) as usize)];
+    let end = (offset + 1).next_multiple_of(FILL_BYTES).min(size);
+    let zeros = &ZEROS[..(end - offset) as usize];
     write_all_at(file, zeros, u64::from(offset))?;
-    Ok(offset + zeros.len() as u32)
+    Ok(end)
 }
 
 /// The name of a log segment's file.

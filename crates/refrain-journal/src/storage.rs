@@ -6,11 +6,12 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, statvfs};
 use rustix::io::Errno;
 
 use crate::planted;
@@ -105,6 +106,13 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// After an error any part may be lost, and a later success does not make up for it.
     fn sync_data(&self) -> io::Result<()>;
+
+    /// Has the system begin to bring the `bytes` bytes at `offset` to the medium, so that a later
+    /// [`DiskFile::sync_data`] finds less to do. Only a hint: nothing lasts because of it, and readers
+    /// see the same before and after. An error shows in the next sync.
+    fn begin_sync(&self, offset: u64, bytes: NonZeroU64) {
+        let (_, _) = (offset, bytes);
+    }
 
     /// Reserves space for the first `bytes` bytes, so that the lack of it shows here.
     ///
@@ -285,6 +293,12 @@ impl DiskFile for SystemFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn begin_sync(&self, offset: u64, bytes: NonZeroU64) {
+        // The one call of those in `rustix` that starts writing and does not wait. It also lets go of
+        // pages that are written by the time it looks, which few are. A refusal changes nothing.
+        let _ = fadvise(&self.0, offset, Some(bytes), Advice::DontNeed);
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {

@@ -77,6 +77,16 @@ impl LyingFile {
         );
         is_late && self.is_log()
     }
+
+    /// Claims that all of `buffer` was read of which only the first `count` bytes were, as far as the
+    /// file goes. One without an end would be read for ever.
+    fn claim(&self, buffer: &mut [u8], count: usize, offset: u64) -> io::Result<usize> {
+        let size = self.file.size()?;
+        let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let claimed = buffer.len().min(left);
+        buffer[count..claimed].fill(0);
+        Ok(claimed)
+    }
 }
 
 impl DiskFile for LyingFile {
@@ -84,17 +94,12 @@ impl DiskFile for LyingFile {
         let read = self.file.read_at(buffer, offset);
         match (self.bug, read) {
             (DiskBug::ShortReadIgnored, Ok(count)) if count > 0 => {
-                let size = self.file.size()?;
-                let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
-                let claimed = buffer.len().min(left);
-                buffer[count..claimed].fill(0);
-                Ok(claimed)
+                self.claim(buffer, count, offset)
             }
             (DiskBug::FailedReadIgnored, Err(error))
                 if error.kind() != io::ErrorKind::Interrupted =>
             {
-                buffer.fill(0);
-                Ok(buffer.len())
+                self.claim(buffer, 0, offset)
             }
             (_, read) => read,
         }

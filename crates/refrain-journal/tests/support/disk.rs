@@ -84,7 +84,7 @@ struct Shared {
     state: Mutex<State>,
     /// Where syncs of files whose path ends in `.log` wait.
     sync_gate: Gate,
-    /// Rung when names change, and after syncs.
+    /// Rung when names change, and after writes and syncs.
     changed: Condvar,
 }
 
@@ -125,9 +125,9 @@ impl Bytes {
         self.dirty.push(range);
     }
 
-    /// Whether it was written to its end, and synced.
+    /// Whether it was written to its end.
     fn is_filled(&self) -> bool {
-        self.dirty.is_empty() && self.written == self.now.len()
+        self.written == self.now.len()
     }
 
     fn sync(&mut self) {
@@ -149,7 +149,7 @@ impl FaultDisk {
         self.state().fail_next = Some(kind);
     }
 
-    /// Returns once the journal's spare segment is filled, so that its syncs are over.
+    /// Returns once the journal's spare segment is filled, so that its operations are over.
     pub(crate) fn until_spare_is_made(&self) {
         self.until(|names| {
             let mut logs = names
@@ -392,6 +392,10 @@ impl DiskFile for FaultFile {
         };
         let mut bytes = self.content.lock().unwrap();
         bytes.write(&new[..count], offset as usize);
+        drop(bytes);
+        // Whoever looks whether something changed holds this one.
+        drop(self.disk.state());
+        self.disk.0.changed.notify_all();
         match fault {
             None => Ok(count),
             Some(Fault::Fail(kind)) => Err(kind.into()),
