@@ -17,6 +17,16 @@
 //!
 //! Against damage, mixing and files gone astray everything is checked by digests. Against somebody
 //! who rewrites the whole repository nothing is: its digests have no key.
+//!
+//! # The feature `aws`
+//!
+//! It brings S3 and what speaks like it, through `reqwest` with its feature `rustls-no-provider`. Features of
+//! a crate hold for all of a program: another user of `reqwest` in the same build, the program itself
+//! included, then gets a TLS without a provider of cryptography as well, and its first client panics with
+//! "No rustls crypto provider is configured" unless one was installed. [`Repository::open`] installs ring's
+//! for an `s3://` place, if there is none yet. A program that makes clients before that, or opens no such
+//! place, installs one first thing: `rustls::crypto::ring::default_provider().install_default()`, with
+//! `rustls` among its dependencies.
 
 mod aside;
 mod copy;

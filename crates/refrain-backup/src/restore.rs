@@ -90,6 +90,7 @@ pub async fn restore(
 ) -> Result<Restored, BackupError> {
     check_empty(&target.dir)?;
     if let Some(dir) = &target.snapshots {
+        check_apart(&target.dir, dir)?;
         SnapshotsAside::take_back(dir)?;
         check_empty(dir)?;
     }
@@ -121,6 +122,32 @@ pub async fn restore(
         manifest,
         snapshots,
     })
+}
+
+/// Whether neither of two directories lies in the other: each of them gets its name by a rename.
+fn check_apart(journal: &Path, snapshots: &Path) -> Result<(), BackupError> {
+    let [one, other] = [resolved(journal)?, resolved(snapshots)?];
+    let detail = if one == other {
+        "it is the journal's own directory"
+    } else if one.starts_with(&other) || other.starts_with(&one) {
+        "it and the journal's directory lie in each other"
+    } else {
+        return Ok(());
+    };
+    Err(BackupError::Target {
+        path: snapshots.to_path_buf(),
+        detail: format!("{detail}, and snapshots need one of their own"),
+    })
+}
+
+/// `path` without links, as far as it is there.
+fn resolved(path: &Path) -> Result<PathBuf, BackupError> {
+    let path = absolute(path).map_err(BackupError::io(path))?;
+    let there = path.ancestors().find_map(|ancestor| {
+        let rest = path.strip_prefix(ancestor).ok()?;
+        Some(ancestor.canonicalize().ok()?.join(rest))
+    });
+    Ok(there.unwrap_or(path))
 }
 
 /// Snapshots that are put back together with a journal.

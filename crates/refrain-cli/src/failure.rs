@@ -158,7 +158,7 @@ impl From<BackupError> for Failure {
             ),
             BackupError::Target { .. } => (
                 Exit::Refused,
-                "name a directory that is empty or not there; nothing was changed",
+                "name a directory of its own that is empty or not there; nothing was changed",
             ),
             BackupError::Missing { .. } => (
                 Exit::Missing,

@@ -199,12 +199,81 @@ impl Window {
         if !is_inside {
             let room = segment.header.segment_bytes as usize - offset;
             let wanted = length.max(WINDOW_BYTES.min(room));
+            let kept = self.keep_from(offset);
             self.bytes.resize(wanted, 0);
-            let filled = read_up_to(segment.file.as_ref(), &mut self.bytes, offset as u64)?;
-            self.bytes[filled..].fill(0);
             self.start = offset;
+            let rest = (offset + kept) as u64;
+            let read = read_up_to(segment.file.as_ref(), &mut self.bytes[kept..], rest);
+            if read.is_err() {
+                *self = Window::default();
+            }
+            let filled = kept + read?;
+            self.bytes[filled..].fill(0);
         }
         let from = offset - self.start;
         Ok(&self.bytes[from..from + length])
+    }
+
+    /// Moves what is held from `offset` on to the front, and says how much that is: a frame that
+    /// crosses the end of the window is not read twice.
+    fn keep_from(&mut self, offset: usize) -> usize {
+        let end = self.start + self.bytes.len();
+        if !(self.start..end).contains(&offset) {
+            return 0;
+        }
+        self.bytes.copy_within(offset - self.start.., 0);
+        end - offset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::segment_header::SegmentHeader;
+    use crate::storage::{Access, Disk, FileSystem, write_all_at};
+
+    const HEADER: SegmentHeader = SegmentHeader {
+        identity: 1,
+        number: 1,
+        epoch: 1,
+        segment_bytes: 4 << 20,
+    };
+
+    /// Every byte differs from those around it and from those a window away.
+    fn content(bytes: usize) -> Vec<u8> {
+        (0..bytes)
+            .map(|at| (at ^ at >> 8 ^ at >> 16) as u8)
+            .collect()
+    }
+
+    #[test]
+    fn a_window_gives_the_bytes_of_the_file_wherever_it_was_before_and_zeros_behind_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (segment, _) = Segment::create(&FileSystem, dir.path(), HEADER).unwrap();
+        let mut expected = content(3 << 20);
+        let path = dir.path().join("short");
+        let file = FileSystem.open(&path, Access::Create).unwrap();
+        write_all_at(file.as_ref(), &expected, 0).unwrap();
+        expected.resize(HEADER.segment_bytes as usize, 0);
+        let segment = Segment { file, ..segment };
+        let steps = [
+            (4096, 40),
+            (4096, WINDOW_BYTES + 7),
+            (4096 + WINDOW_BYTES as u32, 40),
+            (4096 + WINDOW_BYTES as u32, 2 * WINDOW_BYTES),
+            (3 * WINDOW_BYTES as u32 - 5, 40),
+            (4096, 3 * WINDOW_BYTES),
+            (4 * WINDOW_BYTES as u32 - 40, 40),
+            (0, 64),
+        ];
+        let mut window = Window::default();
+        for (offset, length) in steps {
+            let found = window.get(&segment, offset, length).unwrap();
+            let from = offset as usize;
+            assert!(
+                found == &expected[from..from + length],
+                "{length} bytes at {offset}"
+            );
+        }
     }
 }

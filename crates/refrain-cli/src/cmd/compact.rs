@@ -21,7 +21,9 @@ pub(crate) async fn run(flags: &Compact, screen: &mut Screen) -> Result<Exit, Fa
     // An opening would make a journal where there is none.
     let before = inspect(&Inspector::new(&flags.dir), "checking", &mut ())?;
     let journal = FileJournal::open(&flags.dir)?;
-    compact(&journal).await?;
+    compact(&journal)
+        .await
+        .map_err(|error| failed(&error, &before))?;
     let written = journal.compaction().bytes_written;
     drop(journal);
     let after = inspect(&Inspector::new(&flags.dir), "checking again", &mut ())?;
@@ -59,17 +61,21 @@ fn used(inspection: &Inspection) -> u64 {
     inspection.files.iter().map(|file| file.used).sum()
 }
 
-impl From<CompactError> for Failure {
-    fn from(error: CompactError) -> Failure {
-        let (exit, remedy) = match &error {
-            CompactError::Full => (Exit::Unusable, "make room, and run the command again"),
-            CompactError::Closed | CompactError::Failed { .. } | _ => (
-                Exit::Unusable,
-                "`refrain journal verify` says whether something is damaged",
-            ),
-        };
-        Failure::new(exit, error.to_string())
-            .code(error.code())
-            .remedy(remedy)
-    }
+/// What a failed compaction means for a journal that was as `before` shows.
+fn failed(error: &CompactError, before: &Inspection) -> Failure {
+    let (exit, remedy) = match error {
+        CompactError::Full => (Exit::Unusable, "make room, and run the command again"),
+        CompactError::Failed { .. } if !before.is_sound() => (
+            Exit::Damaged,
+            "`refrain journal verify` names all that is damaged, `refrain journal repair` what can be \
+             done",
+        ),
+        CompactError::Closed | CompactError::Failed { .. } | _ => (
+            Exit::Unusable,
+            "`refrain journal verify` says whether something is damaged",
+        ),
+    };
+    Failure::new(exit, error.to_string())
+        .code(error.code())
+        .remedy(remedy)
 }

@@ -5,6 +5,7 @@
 mod backup;
 mod compact;
 mod copy;
+mod errors;
 mod guide;
 mod hold;
 mod killed;

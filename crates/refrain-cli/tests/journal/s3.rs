@@ -1,14 +1,17 @@
 //! Backups in an object store that speaks S3, over HTTP on this machine.
 //!
-//! The server is `s3s` with its store in a directory. It checks signatures and conditions as S3 does;
-//! it knows no regions, no versions of objects and no rights of users, and writes into a bucket that is
-//! not there.
+//! The server is `s3s` with its store in a directory. It checks signatures and conditions as S3 does, and
+//! refuses every request for a bucket that is not there; it knows no regions, no versions of objects and
+//! no rights of users.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::Output;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use s3s::S3Result;
+use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
@@ -19,6 +22,31 @@ use crate::support::{Place, command, fill};
 
 const KEY: &str = "the-key";
 const SECRET: &str = "the-secret";
+
+/// The store's buckets: without it the server would make one that is not there.
+struct Buckets(PathBuf);
+
+impl S3Access for Buckets {
+    fn check<'own, 'context, 'borrowed, 'checked>(
+        &'own self,
+        context: &'context mut S3AccessContext<'borrowed>,
+    ) -> Pin<Box<dyn Future<Output = S3Result<()>> + Send + 'checked>>
+    where
+        'own: 'checked,
+        'context: 'checked,
+        'borrowed: 'checked,
+        Self: 'checked,
+    {
+        let bucket = context.s3_path().get_bucket_name();
+        let is_there = bucket.is_some_and(|bucket| self.0.join(bucket).is_dir());
+        let checked = match (context.credentials(), is_there) {
+            (None, _) => Err(s3s::s3_error!(AccessDenied)),
+            (Some(_), false) => Err(s3s::s3_error!(NoSuchBucket)),
+            (Some(_), true) => Ok(()),
+        };
+        Box::pin(std::future::ready(checked))
+    }
+}
 
 /// A server with one bucket, `backups`.
 struct Store {
@@ -34,6 +62,7 @@ impl Store {
         let files = s3s_fs::FileSystem::new(&root).unwrap();
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        service.set_access(Buckets(root.clone()));
         let service = service.build();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -130,9 +159,11 @@ async fn wrong_keys_and_a_bucket_that_is_not_there_are_said() {
             assert_unusable(&store.run(secret, &words), url, reason);
         }
     }
-    let (secret, url, reason) = rows[0];
-    let ran = store.run(secret, &["backup", "create", from, url]);
-    assert_unusable(&ran, url, reason);
+    for (secret, url, reason) in rows {
+        let ran = store.run(secret, &["backup", "create", from, url]);
+        assert_unusable(&ran, url, reason);
+        assert!(!store.root.join("nowhere").exists(), "nothing was made");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! processor's own cache, where each new identity looks for itself and the oldest one goes.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::time::Duration;
 
 use hashbrown::HashTable;
@@ -88,11 +89,24 @@ impl Outside {
     /// Where the message with this fingerprint was handled, if that is remembered.
     #[inline]
     pub(super) fn find(&self, fingerprint: u128) -> Option<Position> {
+        self.reach_for_oldest();
         let identity = |number: u32| numbered(&self.order, self.first, number);
         let number = self.numbers.find(hash(fingerprint), |number| {
             identity(*number).fingerprint == fingerprint
         })?;
         Some(identity(*number).position)
+    }
+
+    /// Has the memory send the place of the oldest one while it sends that of the one that is looked
+    /// for: if that one is new, the oldest one goes next, and would be waited for by itself.
+    #[inline]
+    fn reach_for_oldest(&self) {
+        if let Some(oldest) = self.order.front()
+            && self.order.len() >= self.remember.count
+        {
+            let number = |number: &u32| *number == self.first;
+            black_box(self.numbers.find(hash(oldest.fingerprint), number));
+        }
     }
 
     /// Remembers a message that was handled, and forgets those that are too many or too old.

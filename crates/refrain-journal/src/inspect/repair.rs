@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::finding::{Finding, FindingKind};
 use super::rebuild::Rebuild;
 use super::report::{FileRole, Inspection};
+use super::run::tells_a_journal;
 use crate::error::OpenError;
 use crate::journal::{FileJournal, lock};
 use crate::mark::MARK_FILE;
@@ -179,7 +180,9 @@ impl Repair {
     pub fn begin(dir: impl AsRef<Path>) -> Result<Repair, OpenError> {
         let dir = dir.as_ref().to_path_buf();
         let disk = FileSystem;
-        if disk.list(&dir).is_err() {
+        // A directory of somebody else gets no file of ours, not even the lock.
+        let names = disk.list(&dir).unwrap_or_default();
+        if !names.iter().any(|name| tells_a_journal(name)) {
             return Err(OpenError::Missing { dir });
         }
         Ok(Repair {

@@ -64,6 +64,11 @@ enum Left {
     Retired,
 }
 
+/// Whether a directory with a file of this name is a journal, or what is left of one.
+pub(super) fn tells_a_journal(name: &str) -> bool {
+    name == MARK_FILE || matches!(FileKind::of(name), FileKind::Log(_))
+}
+
 impl<'a> Run<'a> {
     pub(super) fn new(inspector: &'a Inspector) -> Result<Run<'a>, OpenError> {
         let (disk, dir) = (inspector.disk.as_ref(), inspector.dir.as_path());
@@ -79,8 +84,7 @@ impl<'a> Run<'a> {
             Err(error) => return Err(OpenError::io(dir)(error)),
         };
         names.sort_unstable();
-        let is_log = |name: &String| matches!(FileKind::of(name), FileKind::Log(_));
-        if !names.iter().any(|name| name == MARK_FILE || is_log(name)) {
+        if !names.iter().any(|name| tells_a_journal(name)) {
             return Err(missing());
         }
         let (mark, findings) = read?;
