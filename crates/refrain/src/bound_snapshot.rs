@@ -2,7 +2,8 @@
 //!
 //! A stored snapshot begins with the SHA-256 digest of the entry at its position. A journal that was
 //! put back from an older copy and written on has another entry there: its snapshots of the lost
-//! line look newer than they are, and must not be used.
+//! line look newer than they are, and must not be used. What is compared is one entry: two lines whose
+//! entries are the same there, to the microsecond, and not before, are not told apart.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use refrain_core::port::journal::{Journal, ReadError};

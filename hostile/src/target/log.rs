@@ -2,7 +2,7 @@
 
 use refrain_journal::fuzzing::{self, Draft};
 
-use super::directory::check;
+use super::directory::{Checksums, check};
 use crate::disk::Files;
 use crate::script::Script;
 
@@ -52,7 +52,7 @@ pub(super) fn run(bytes: &[u8]) {
     }
     log.end_segment();
     let files = fuzzing::log(&log.segments, SEGMENT_BYTES, marked);
-    check(Files::of(files));
+    check(Files::of(files), Checksums::AsTheyAre);
 }
 
 /// A log as it grows, and where four streams in it are.

@@ -67,11 +67,6 @@ impl Book {
         }
     }
 
-    /// Processes so far, this one included.
-    pub(super) fn lives(&self) -> u64 {
-        self.life
-    }
-
     /// Jobs told so far.
     pub(super) fn jobs(&self) -> u64 {
         self.told.len() as u64

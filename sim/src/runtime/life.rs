@@ -29,9 +29,6 @@ const CLERK: &str = "clerk";
 /// How often a future is looked at before somebody counts as left waiting.
 const TURNS_MAX: u32 = 30_000;
 
-/// How far the clock of the first process is ahead.
-const CLOCK_HOURS: u64 = 100;
-
 const TOLD: &str = "what fails has a reason";
 const WAITS: &str = "nobody is left waiting";
 const SETTLES: &str = "what was recorded is settled when all goes well";
@@ -43,8 +40,8 @@ pub(super) struct Place<'a> {
     pub(super) outside: &'a Outside,
     pub(super) chance: &'a mut Chance,
     pub(super) plan: &'a Plan,
-    /// Processes before this one.
-    pub(super) number: u64,
+    /// What this process's clock says when it begins.
+    pub(super) clock_hours: u64,
 }
 
 type Asking = BoxFuture<'static, Result<u64, AskError<Never>>>;
@@ -91,10 +88,8 @@ impl<'r, 'a> Life<'r, 'a> {
             .destination(&LETTERS, place.outside.clone(), redelivery)
             .launch();
         let refrain = launched.expect("the description makes sense");
-        // Each process begins earlier, by its clock, than the one before did. So it goes on from the
-        // stream's time, and what time it really is changes nothing.
-        let hours = CLOCK_HOURS - place.number;
-        tokio::time::advance(Duration::from_secs(3600 * hours)).await;
+        let since = Duration::from_secs(3600 * place.clock_hours);
+        tokio::time::advance(since).await;
         let was_filled = place.disk.is_limited();
         Ok(Life {
             clerk: refrain.processor::<Clerk>(CLERK),

@@ -52,6 +52,7 @@ pub fn run(seed: u64, manner: Manner) -> Outcome {
         disk,
         plan,
         crashes: 0,
+        clock: Clocks::default(),
     };
     let violation = guarded(&baton, || world.carry_out());
     Outcome {
@@ -70,6 +71,34 @@ struct World {
     outside: Outside,
     chance: Chance,
     crashes: u64,
+    clock: Clocks,
+}
+
+/// What the clocks of the processes say, in hours.
+///
+/// Each process begins earlier, by its clock, than the one before did. So it goes on from the stream's
+/// time, and what time it really is changes nothing. But to put a journal back takes time: two lines of
+/// one journal do not write the same at the same microsecond.
+#[derive(Debug, Default)]
+struct Clocks {
+    put_backs: u64,
+    processes_since: u64,
+}
+
+impl Clocks {
+    /// How far the clock of the first process is ahead.
+    const HOURS: u64 = 100;
+
+    fn next(&mut self) -> u64 {
+        let hours = Clocks::HOURS + self.put_backs - self.processes_since;
+        self.processes_since += 1;
+        hours
+    }
+
+    fn put_back(&mut self) {
+        self.put_backs += 1;
+        self.processes_since = 0;
+    }
 }
 
 /// What a journal held, and what was known outside at that time.
@@ -160,6 +189,7 @@ impl World {
             Between::PutBack if backup.files.is_empty() => {}
             Between::PutBack => {
                 note(Sometimes::JournalPutBack);
+                self.clock.put_back();
                 self.disk.remark(|| "      *** journal put back".into());
                 self.disk.put_back(JOURNAL_DIR, &backup.files);
                 *self.outside.book() = backup.book;
@@ -235,7 +265,7 @@ impl World {
             outside: &self.outside,
             chance: &mut self.chance,
             plan: &self.plan,
-            number: self.outside.book().lives() - 1,
+            clock_hours: self.clock.next(),
         }
     }
 

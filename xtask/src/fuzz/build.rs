@@ -21,6 +21,15 @@ const COVERAGE: [&str; 7] = [
 /// the processor fails by itself; this is for what never ends.
 const TIMEOUT_SECONDS: u64 = 30;
 
+/// How long a target is driven, and from which inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    /// So many inputs from one seed and the committed ones: each time the same, however fast the machine.
+    Inputs(u64),
+    /// So many seconds, each time from another seed, and from what was found before.
+    Seconds(u64),
+}
+
 /// The fuzzer, built.
 #[derive(Debug)]
 pub(super) struct Fuzzer {
@@ -62,18 +71,29 @@ impl Fuzzer {
         })
     }
 
-    /// Drives `target` for `seconds`, from the inputs below `corpus` and those found before.
+    /// Drives `target` from the inputs below `corpus`.
     pub(super) fn run(
         &self,
         target: &str,
         corpus: Option<&Path>,
-        seconds: u64,
+        length: Length,
     ) -> Result<Session, String> {
-        let found = self.made("corpus", if corpus.is_some() { target } else { "none" })?;
+        let found = match (corpus, length) {
+            (Some(_), Length::Seconds(_)) => self.made("corpus", target)?,
+            (Some(_), Length::Inputs(_)) => self.emptied("commit", target)?,
+            (None, _) => self.made("corpus", "none")?,
+        };
         let crashes = self.made("crashes", target)?;
         let mut command = self.command(target);
+        match length {
+            Length::Inputs(count) => {
+                command.args([&format!("-runs={count}"), "-seed=1", "-reload=0"]);
+            }
+            Length::Seconds(seconds) => {
+                command.arg(format!("-max_total_time={seconds}"));
+            }
+        }
         command
-            .arg(format!("-max_total_time={seconds}"))
             .arg(format!("-timeout={TIMEOUT_SECONDS}"))
             .arg(format!("-artifact_prefix={}/", crashes.display()))
             .args(["-print_final_stats=1", "-verbosity=1"]);
@@ -116,6 +136,13 @@ impl Fuzzer {
         let mut command = Command::new(&self.program);
         command.env("FUZZ_TARGET", target);
         command
+    }
+
+    fn emptied(&self, kind: &str, target: &str) -> Result<PathBuf, String> {
+        let dir = self.made(kind, target)?;
+        let removed = std::fs::remove_dir_all(&dir);
+        removed.map_err(|error| format!("{}: {error}", dir.display()))?;
+        self.made(kind, target)
     }
 
     fn made(&self, kind: &str, target: &str) -> Result<PathBuf, String> {

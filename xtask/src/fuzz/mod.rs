@@ -17,7 +17,7 @@ use crate::clock::Stopwatch;
 use crate::project::Project;
 use crate::reliability::part::{Control, NotRun, Part};
 use crate::reliability::{self, Share};
-use build::Fuzzer;
+use build::{Fuzzer, Length};
 use damage::Thorough;
 use session::Session;
 
@@ -27,7 +27,14 @@ const CORPUS: &str = "fuzz/corpus";
 /// The fuzzer's own control: a panic behind four bytes that it must find.
 const PLANTED: &str = "planted";
 
-/// Seconds for all targets together, per commit.
+/// Inputs to each target per commit. The same ones each time: a change is not refused for what nobody has
+/// found before, and runs by time look for that.
+const INPUTS: u64 = 100_000;
+
+/// Inputs to each of the large targets per commit.
+const LARGE_INPUTS: u64 = 20_000;
+
+/// Seconds for all targets together, unless asked for.
 const SECONDS: u64 = 30;
 
 /// Seconds in which the planted panic must be found; it takes less than one.
@@ -37,7 +44,7 @@ const PLANTED_SECONDS: u64 = 30;
 const AT_ONCE: u64 = 2;
 
 /// Targets that get more time than the others: they hold all the others.
-const LARGE: [&str; 2] = ["directory", "log"];
+const LARGE: [&str; 3] = ["backup", "directory", "log"];
 
 /// How many times as much.
 const LARGE_WEIGHT: u64 = 5;
@@ -101,7 +108,12 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<ExitCode, S
     let is_good = match asked.what {
         What::Fuzz => {
             let command = format!("cargo xtask fuzz {}", arguments.join(" "));
-            let part = all(project, &targets, asked.seconds, command.trim_end())?;
+            let part = all(
+                project,
+                &targets,
+                Amount::Seconds(asked.seconds),
+                command.trim_end(),
+            )?;
             part.write(project)?;
             let complaints = part.complaints();
             for complaint in &complaints {
@@ -124,12 +136,15 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<ExitCode, S
 /// # Errors
 /// When something cannot be started.
 pub(crate) fn part(project: &Project, share: Share) -> Result<(), String> {
-    let seconds = match share {
-        Share::Commit => SECONDS,
-        Share::Full { minutes } => (minutes * 60 / 4).max(SECONDS),
+    let (amount, command) = match share {
+        Share::Commit => (Amount::Commit, "cargo xtask reliability fuzz".to_owned()),
+        Share::Full { minutes } => {
+            let seconds = (minutes * 60 / 4).max(SECONDS);
+            let command = format!("cargo xtask fuzz --seconds {seconds}");
+            (Amount::Seconds(seconds), command)
+        }
     };
-    let command = format!("cargo xtask fuzz --seconds {seconds}");
-    all(project, &targets(project, &[])?, seconds, &command)?.write(project)
+    all(project, &targets(project, &[])?, amount, &command)?.write(project)
 }
 
 /// All targets, or those that `wanted` names: each has a directory of inputs.
@@ -161,7 +176,12 @@ fn targets(project: &Project, wanted: &[String]) -> Result<Vec<String>, String> 
 }
 
 /// Damages journals, then fuzzes the targets; gives the report.
-fn all(project: &Project, targets: &[String], seconds: u64, command: &str) -> Result<Part, String> {
+fn all(
+    project: &Project,
+    targets: &[String],
+    amount: Amount,
+    command: &str,
+) -> Result<Part, String> {
     let mut part = Part {
         part: "fuzz".to_owned(),
         command: command.to_owned(),
@@ -173,10 +193,9 @@ fn all(project: &Project, targets: &[String], seconds: u64, command: &str) -> Re
         None => Ok(Fuzzer::build(project)?),
     };
     let watch = Stopwatch::start();
-    let thorough = if seconds > SECONDS {
-        Thorough::EachBit
-    } else {
-        Thorough::Commit
+    let thorough = match amount {
+        Amount::Seconds(seconds) if seconds > SECONDS => Thorough::EachBit,
+        Amount::Seconds(_) | Amount::Commit => Thorough::Commit,
     };
     let (trials, damaged) = damage::trials(project, thorough)?;
     part.trials.extend(trials);
@@ -189,7 +208,7 @@ fn all(project: &Project, targets: &[String], seconds: u64, command: &str) -> Re
         }),
         Ok(fuzzer) => {
             part.controls.push(control(&fuzzer)?);
-            let sessions = sessions(&fuzzer, targets, seconds)?;
+            let sessions = sessions(&fuzzer, targets, amount)?;
             print!("{}", session::table(&sessions));
             part.trials.extend(sessions.iter().map(Session::trial));
         }
@@ -200,7 +219,7 @@ fn all(project: &Project, targets: &[String], seconds: u64, command: &str) -> Re
 
 /// The planted panic is found, or the fuzzer is blind.
 fn control(fuzzer: &Fuzzer) -> Result<Control, String> {
-    let session = fuzzer.run(PLANTED, None, PLANTED_SECONDS)?;
+    let session = fuzzer.run(PLANTED, None, Length::Seconds(PLANTED_SECONDS))?;
     println!(
         "control: the planted panic was {} after {} executions",
         if session.crash.is_some() {
@@ -218,13 +237,39 @@ fn control(fuzzer: &Fuzzer) -> Result<Control, String> {
     })
 }
 
-/// Fuzzes the targets, two at once, for their shares of `seconds`.
-fn sessions(fuzzer: &Fuzzer, targets: &[String], seconds: u64) -> Result<Vec<Session>, String> {
-    let weight = |name: &str| match LARGE.contains(&name) {
+/// How much is fuzzed in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Amount {
+    /// What every commit must pass.
+    Commit,
+    /// So many seconds.
+    Seconds(u64),
+}
+
+impl Amount {
+    /// The share of the target `name` among all `targets`.
+    fn share(self, name: &str, targets: &[String]) -> Length {
+        match self {
+            Amount::Commit if LARGE.contains(&name) => Length::Inputs(LARGE_INPUTS),
+            Amount::Commit => Length::Inputs(INPUTS),
+            Amount::Seconds(seconds) => {
+                let weights: u64 = targets.iter().map(|name| weight(name)).sum();
+                let share = (seconds * AT_ONCE * weight(name)).div_ceil(weights.max(1));
+                Length::Seconds(share.max(1))
+            }
+        }
+    }
+}
+
+fn weight(name: &str) -> u64 {
+    match LARGE.contains(&name) {
         true => LARGE_WEIGHT,
         false => 1,
-    };
-    let weights: u64 = targets.iter().map(|name| weight(name)).sum();
+    }
+}
+
+/// Fuzzes the targets, two at once.
+fn sessions(fuzzer: &Fuzzer, targets: &[String], amount: Amount) -> Result<Vec<Session>, String> {
     // The long ones first, so that none is left alone at the end.
     let mut waiting: Vec<&String> = targets.iter().collect();
     waiting.sort_by_key(|name| weight(name));
@@ -233,8 +278,8 @@ fn sessions(fuzzer: &Fuzzer, targets: &[String], seconds: u64) -> Result<Vec<Ses
     let work = || {
         let mut done = Vec::new();
         while let Some(name) = next() {
-            let share = (seconds * AT_ONCE * weight(name)).div_ceil(weights.max(1));
-            done.push(fuzzer.run(name, Some(Path::new(CORPUS)), share.max(1))?);
+            let share = amount.share(name, targets);
+            done.push(fuzzer.run(name, Some(Path::new(CORPUS)), share)?);
         }
         Ok(done)
     };
@@ -279,6 +324,24 @@ mod tests {
         for wrong in ["--seconds", "--seconds x", "--repeat crash-1", "--fast"] {
             assert!(asked(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn every_commit_gets_the_same_inputs_and_a_long_run_shares_its_time() {
+        let targets = ["log", "mark"].map(str::to_owned);
+        assert_eq!(
+            Amount::Commit.share("mark", &targets),
+            Length::Inputs(INPUTS)
+        );
+        assert_eq!(
+            Amount::Commit.share("log", &targets),
+            Length::Inputs(LARGE_INPUTS)
+        );
+        let time = |name| Amount::Seconds(60).share(name, &targets);
+        assert_eq!(
+            (time("log"), time("mark")),
+            (Length::Seconds(100), Length::Seconds(20))
+        );
     }
 
     #[test]
