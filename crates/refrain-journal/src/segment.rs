@@ -230,6 +230,18 @@ impl FileKind {
     }
 }
 
+/// The numbers of the log segments among these names.
+pub(crate) fn log_numbers(names: &[String]) -> impl Iterator<Item = u64> {
+    names.iter().filter_map(|name| match FileKind::of(name) {
+        FileKind::Log(number) => Some(number),
+        FileKind::Index(_)
+        | FileKind::Streams(..)
+        | FileKind::Directory
+        | FileKind::Temporary
+        | FileKind::Other => None,
+    })
+}
+
 /// The number that digits of the usual length stand for. Numbers start at 1.
 fn number_of(digits: &str) -> Option<u64> {
     let is_usual = digits.len() >= 10 && digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -17,7 +17,7 @@ use crate::format::mark::{Mark, Stage};
 use crate::format::segment_header::SegmentHeader;
 use crate::mark::MARK_FILE;
 use crate::recovery::{Reach, Walk};
-use crate::segment::{FileKind, Segment, index_name, log_name};
+use crate::segment::{FileKind, Segment, index_name, log_name, log_numbers};
 use crate::storage::{Access, Disk, read_up_to};
 
 /// Bytes after which a visitor is told how far the run is.
@@ -308,7 +308,7 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
-        let last = numbers_in(&self.names).max().unwrap_or(0);
+        let last = log_numbers(&self.names).max().unwrap_or(0);
         let findings = match tail::look(disk, dir, &mark, last) {
             Ok(findings) => findings,
             Err(_) if self.is_moving()? => return Ok(()),
@@ -502,12 +502,12 @@ impl<'a> Run<'a> {
 /// The segments that make up the log: those that the mark speaks of, or all there are.
 fn segments(mark: Option<&Mark>, names: &[String]) -> Vec<u64> {
     match mark {
-        Some(mark) if mark.stage == Stage::Founding && numbers_in(names).next().is_none() => {
+        Some(mark) if mark.stage == Stage::Founding && log_numbers(names).next().is_none() => {
             Vec::new()
         }
         Some(mark) => {
             let range = mark.first_segment..=mark.end.segment;
-            let there: BTreeSet<u64> = numbers_in(names)
+            let there: BTreeSet<u64> = log_numbers(names)
                 .filter(|number| range.contains(number))
                 .collect();
             let missing = range.clone().filter(|number| !there.contains(number));
@@ -517,22 +517,11 @@ fn segments(mark: Option<&Mark>, names: &[String]) -> Vec<u64> {
             numbers.extend([*range.end()]);
             numbers.into_iter().collect()
         }
-        None => numbers_in(names)
+        None => log_numbers(names)
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect(),
     }
-}
-
-fn numbers_in(names: &[String]) -> impl Iterator<Item = u64> {
-    names.iter().filter_map(|name| match FileKind::of(name) {
-        FileKind::Log(number) => Some(number),
-        FileKind::Index(_)
-        | FileKind::Streams(..)
-        | FileKind::Directory
-        | FileKind::Temporary
-        | FileKind::Other => None,
-    })
 }
 
 /// The first kept position of each stream. Nothing is known of them where the log is so damaged

@@ -25,7 +25,7 @@ use crate::options::Settings;
 use crate::planted;
 use crate::scan::Scan;
 use crate::sealed::SealedSegment;
-use crate::segment::{FileKind, Segment};
+use crate::segment::{FileKind, Segment, log_numbers};
 use crate::storage::{Disk, parent_of, read_exact_at, write_all_at};
 use crate::stream_segment::StreamSegment;
 
@@ -93,9 +93,7 @@ fn found(disk: &dyn Disk, dir: &Path, settings: &Settings) -> Result<Mark, OpenE
         let path = dir.join(name);
         disk.remove(&path).map_err(OpenError::io(&path))?;
     }
-    let has_log = names
-        .iter()
-        .any(|name| matches!(FileKind::of(name), FileKind::Log(_)));
+    let has_log = log_numbers(&names).next().is_some();
     let mark = match MarkFile::read(disk, dir)? {
         Some(mark) => mark,
         None if has_log => {

@@ -22,7 +22,7 @@ use crate::log_index::LogIndex;
 use crate::planted;
 use crate::scan::Scan;
 use crate::sealed::SealedSegment;
-use crate::segment::{FileKind, Segment};
+use crate::segment::{Segment, log_numbers};
 use crate::storage::{Access, Disk, read_up_to};
 use crate::tail::Tail;
 
@@ -120,15 +120,8 @@ impl<'a> Walk<'a> {
         reach: Reach,
     ) -> Result<Walk<'a>, OpenError> {
         let names = disk.list(dir).map_err(OpenError::io(dir))?;
-        let numbers = names.iter().filter_map(|name| match FileKind::of(name) {
-            FileKind::Log(number) => Some(number),
-            FileKind::Index(_)
-            | FileKind::Streams(..)
-            | FileKind::Directory
-            | FileKind::Temporary
-            | FileKind::Other => None,
-        });
-        let newest = numbers.max().unwrap_or(0).max(mark.end.segment);
+        let newest = log_numbers(&names).max().unwrap_or(0);
+        let newest = newest.max(mark.end.segment);
         let (last, void_spare) = match reach {
             Reach::Log if is_void_spare(disk, dir, &mark, newest)? => (newest - 1, Some(newest)),
             Reach::Log => (newest, None),
