@@ -275,9 +275,12 @@ mod tests {
         flush.names.add(&name("bills"), 1);
         let gone = Arc::from([(1, name("first"))]);
         flush.fail(Failure::Rejected(RejectReason::Full, gone));
-        let told = |append| match poll(append, Waker::noop()) {
-            Poll::Ready(Err(AppendError::Rejected { stream, .. })) => stream,
-            other => panic!("{other:?}"),
+        let told = |append| {
+            let polled = poll(append, Waker::noop());
+            let Poll::Ready(Err(AppendError::Rejected { stream, .. })) = polled else {
+                panic!("{polled:?}")
+            };
+            stream
         };
         assert_eq!(told(&mut kept), name("orders"));
         assert_eq!(told(&mut taken_back), name("first"));
