@@ -15,6 +15,7 @@ use crate::compaction::{Compaction, CompactionProgress, Compactor};
 use crate::error::{CompactError, OpenError};
 use crate::format::directory::State;
 use crate::format::mark::Mark;
+use crate::held_directory::HeldDirectory;
 use crate::keeper::{Housekeeping, Keeper};
 use crate::log::Log;
 use crate::options::{JournalOptions, Settings};
@@ -23,7 +24,7 @@ use crate::read_side::ReadSide;
 use crate::recovery::{Recovered, recover};
 use crate::sealed::SealedSegment;
 use crate::segment::Segment;
-use crate::storage::{Disk, DiskLock, FileSystem};
+use crate::storage::{Disk, DiskLock};
 use crate::threads::Threads;
 use crate::writer::Writer;
 
@@ -72,7 +73,8 @@ pub struct FileJournal {
 }
 
 impl FileJournal {
-    /// Opens the journal in the directory `dir`, making both if need be.
+    /// Opens the journal in the directory `dir`, making both if need be. The journal stays in that
+    /// directory, whatever its name means later.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed when stored bytes are damaged.
@@ -88,7 +90,9 @@ impl FileJournal {
         dir: impl AsRef<Path>,
         options: JournalOptions,
     ) -> Result<FileJournal, OpenError> {
-        FileJournal::open_on(Arc::new(FileSystem), dir, options)
+        let dir = dir.as_ref();
+        let held = HeldDirectory::make(dir).map_err(OpenError::io(dir))?;
+        FileJournal::open_on(Arc::new(held), dir, options)
     }
 
     /// As [`FileJournal::open_with`], on another disk than the operating system's.
