@@ -16,15 +16,16 @@ use crate::error::{CompactError, OpenError};
 use crate::format::directory::State;
 use crate::format::mark::Mark;
 use crate::held_directory::HeldDirectory;
+use crate::inspect::tells_a_journal;
 use crate::keeper::{Housekeeping, Keeper};
 use crate::log::Log;
-use crate::options::{JournalOptions, Settings};
+use crate::options::{Founding, JournalOptions, Settings};
 use crate::queue::Queue;
 use crate::read_side::ReadSide;
 use crate::recovery::{Recovered, recover};
 use crate::sealed::SealedSegment;
 use crate::segment::Segment;
-use crate::storage::{Disk, DiskLock};
+use crate::storage::{Disk, DiskLock, FileSystem};
 use crate::threads::Threads;
 use crate::writer::Writer;
 
@@ -85,12 +86,14 @@ impl FileJournal {
     /// As [`FileJournal::open`], with `options`.
     ///
     /// # Errors
-    /// [`OpenError`], also when an option cannot be used.
+    /// [`OpenError`], also when an option cannot be used, and [`OpenError::Missing`] when there must be
+    /// a journal and is none.
     pub fn open_with(
         dir: impl AsRef<Path>,
         options: JournalOptions,
     ) -> Result<FileJournal, OpenError> {
         let dir = dir.as_ref();
+        check_there(&FileSystem, dir, options.founding)?;
         let held = HeldDirectory::make(dir).map_err(OpenError::io(dir))?;
         FileJournal::open_on(Arc::new(held), dir, options)
     }
@@ -106,6 +109,7 @@ impl FileJournal {
     ) -> Result<FileJournal, OpenError> {
         let dir = dir.as_ref().to_path_buf();
         let settings = options.check()?;
+        check_there(disk.as_ref(), &dir, settings.founding)?;
         disk.create_dir(&dir).map_err(OpenError::io(&dir))?;
         let lock = lock(disk.as_ref(), &dir)?;
         let recovered = recover(disk.as_ref(), &dir, &settings)?;
@@ -235,6 +239,23 @@ impl Work {
             .start("refrain-compact", move || compaction.run())?;
         journal.writer.start("refrain-write", move || writer.run())
     }
+}
+
+/// Refuses a directory without a journal, where none may be made.
+fn check_there(disk: &dyn Disk, dir: &Path, founding: Founding) -> Result<(), OpenError> {
+    if founding == Founding::Allowed {
+        return Ok(());
+    }
+    let names = match disk.list(dir) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(OpenError::io(dir)(error)),
+    };
+    if names.iter().any(|name| tells_a_journal(name)) {
+        return Ok(());
+    }
+    let dir = dir.to_path_buf();
+    Err(OpenError::Missing { dir })
 }
 
 pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {
