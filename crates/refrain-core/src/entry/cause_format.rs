@@ -39,8 +39,8 @@ impl<'a> Cause<'a> {
         }
     }
 
-    /// What makes this cause the same as another: an outcome is the same whichever attempt brought
-    /// it, a delivery whatever has been settled meanwhile.
+    /// What makes this cause the same as another of this stream: an outcome is the same whichever
+    /// attempt brought it, a delivery whatever has been settled meanwhile.
     pub(crate) fn encode_identity(&self, into: &mut Vec<u8>) {
         match *self {
             Cause::Given { source, id } => {
