@@ -19,6 +19,7 @@ mod format;
 #[doc(hidden)]
 pub mod fuzzing;
 mod growth;
+mod held_directory;
 mod index;
 pub mod inspect;
 mod journal;
