@@ -118,7 +118,6 @@
 //! | let go | [`RetentionPolicy`], [`Hold`], [`Checkpoints`], [`Refrain::retain`] |
 //! | look back | [`Handle::state_at`], [`History`], [`Entries`], [`StateDigest`] |
 
-mod bound_snapshot;
 mod builder;
 mod clock;
 mod description;

@@ -243,12 +243,12 @@ where
     }
 
     fn submit(&mut self) {
+        self.snapshot_if_due();
         if self.appender.has_room()
             && let Some((at, batch)) = self.engine.take_batch(self.now)
         {
             self.appender.submit(at, batch);
         }
-        self.snapshot_if_due();
     }
 
     fn moment(&mut self) -> Moment {
