@@ -123,6 +123,7 @@ mod clock;
 mod description;
 mod driver;
 mod entries;
+mod entropy;
 pub mod entry;
 mod error;
 mod handle;

@@ -520,12 +520,12 @@ pub const BUGS: &[Bug] = &[
     code(
         "snapshot-version-not-read",
         Site::Runtime,
-        "a snapshot in a format of another version is used",
+        "a snapshot in a format of another version is used, and not compared with the journal",
     ),
     code(
         "state-version-not-read",
         Site::Runtime,
-        "a snapshot that another version of the engine made is used",
+        "a snapshot that another version of the engine made is used, and not compared",
     ),
 ];
 
