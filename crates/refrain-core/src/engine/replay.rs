@@ -71,7 +71,7 @@ impl<P: Processor> Replay<P> {
     ) -> Result<Replay<P>, SnapshotFormatError> {
         let mut reader = Reader::new(snapshot, "snapshot");
         let version = reader.u16()?;
-        if version != SNAPSHOT_VERSION && !planted::is("state-version-not-read") {
+        if version != SNAPSHOT_VERSION {
             return Err(reader.unknown(version.into()).into());
         }
         let ledger = Ledger::decode(&mut reader, remember)?;

@@ -6,7 +6,6 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::{Control, Driver};
-use crate::planted;
 
 /// Somebody who waits for a snapshot.
 pub(super) type WantsSnapshot = oneshot::Sender<Result<Position, String>>;
@@ -51,9 +50,7 @@ impl Snapshotting {
     /// The state was rebuilt, from the snapshot `newest` on, up to `head`. A copy that was not stored
     /// is of a state that may never have been: it is dropped, and whoever wanted it gets another.
     pub(super) fn rebuilt(&mut self, newest: Option<Position>, head: Position) {
-        if let Stage::Copied(..) = self.stage
-            && !planted::is("snapshot-of-lost-state")
-        {
+        if let Stage::Copied(..) = self.stage {
             self.stage = Stage::Idle;
             self.wanted_by.append(&mut self.told);
             self.last = newest.map_or(0, watermark_of);
