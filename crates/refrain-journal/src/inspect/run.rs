@@ -65,7 +65,7 @@ enum Left {
 }
 
 /// Whether a directory with a file of this name is a journal, or what is left of one.
-pub(super) fn tells_a_journal(name: &str) -> bool {
+pub(crate) fn tells_a_journal(name: &str) -> bool {
     name == MARK_FILE || matches!(FileKind::of(name), FileKind::Log(_))
 }
 
