@@ -160,14 +160,16 @@ fn parse(
             return planted::is("torn-frame-taken").then_some(());
         };
         digest.add(record.checksum);
-        items.push(match record.kind {
-            Kind::Entry => Item::Entry {
+        // Pushed where it is made. Put together first and moved then, it is read in other pieces than it
+        // was written in, and the processor waits with that for the checksums before.
+        match record.kind {
+            Kind::Entry => items.push(Item::Entry {
                 stream: record.stream,
                 position: record.position,
                 offset: u32::try_from(body_at + at).ok()?,
-            },
-            Kind::Stream => Item::Stream(Declaration::decode(&record, content)?),
-        });
+            }),
+            Kind::Stream => items.push(Item::Stream(Declaration::decode(&record, content)?)),
+        }
         at += record.record_bytes();
     }
     let is_whole = digest.value() == header.digest && items.len() == header.records as usize;
