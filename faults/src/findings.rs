@@ -53,6 +53,11 @@ impl Trial {
     /// Counts one run.
     pub(crate) fn run<E: std::fmt::Display>(&mut self, came_of_it: Result<(), E>) {
         self.runs += 1;
+        self.broken_by(came_of_it);
+    }
+
+    /// Counts what else a run may have broken, after it was counted.
+    pub(crate) fn broken_by<E: std::fmt::Display>(&mut self, came_of_it: Result<(), E>) {
         if let Err(broken) = came_of_it {
             self.violations += 1;
             self.broken.push(broken.to_string());

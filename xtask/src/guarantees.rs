@@ -1,4 +1,5 @@
-//! `cargo xtask guarantees`: the table of `docs/guarantees.md`, written from what the tests say.
+//! `cargo xtask guarantees`: the table of `docs/guarantees.md`, written from what the tests say, and the
+//! figures on the same page, written from what was recorded of reliability.
 //!
 //! A test that proves a promise of `docs/behaviours.md` names it at the start of its doc comment:
 //! `/// B6.1`, or several with commas between them. A case of the conformance suites counts as well:
@@ -12,6 +13,7 @@ use std::str::FromStr;
 
 use crate::marked::Marks;
 use crate::project::Project;
+use crate::reliability::record::{self, Record};
 use crate::tidy::source::{Function, Source};
 use crate::tidy::tree::Tree;
 
@@ -30,7 +32,7 @@ const MARKS: Marks = Marks {
 /// Where the cases of the conformance suites stand.
 const SUITES: &str = "crates/refrain-testkit/src/conformance/";
 
-/// Writes the table.
+/// Writes the table and the figures.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -42,7 +44,10 @@ pub(crate) fn run(project: &Project) -> Result<ExitCode, String> {
         .collect::<Result<Vec<_>, _>>()?;
     let promises = promises(tree.text(PROMISES).unwrap_or_default())?;
     let page = tree.text(TABLE).unwrap_or_default();
-    let written = MARKS.replace(page, &table(&promises, &proofs(&sources)))?;
+    let mut written = MARKS.replace(page, &table(&promises, &proofs(&sources)))?;
+    if let Some(text) = tree.text(record::RECORD) {
+        written = record::MARKS.replace(&written, &Record::read(text)?.section())?;
+    }
     std::fs::write(project.root().join(TABLE), written)
         .map_err(|error| format!("{TABLE}: {error}"))?;
     println!("{TABLE} is up to date");

@@ -33,14 +33,16 @@ usage: cargo xtask TASK [ARGUMENTS]
 
   test [STEP...]     everything that continuous integration runs, or the named steps of it
   tidy               the rules of STYLE.md that a machine can judge
-  guarantees         writes the table of docs/guarantees.md from the tests' doc comments
+  guarantees         writes the table of docs/guarantees.md from the tests' doc comments, and its
+                     figures from docs/reliability.json
   bench [ARGUMENTS]  the benchmarks, in release mode
   fuzz [--seconds N] [TARGET...] | TARGET --repeat FILE | --minimise
                      fuzzes every parser of stored bytes, and damages small journals bit by bit
   interleavings      callers, writer and shutdown of the journal in thousands of orders of threads
   planted [NAME...]  plants bugs, and fails unless each is found
   reliability [--full --minutes N] [--record] [PART...]
-                     simulation, planted bugs, faults on real disks, with their figures
+                     simulation, planted bugs, fuzzing, orders of threads, faults on real disks, with
+                     their figures: what every commit must pass, or N minutes of it
   tools              the tools of the system that faults on real disks need";
 
 fn main() -> ExitCode {

@@ -9,23 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use refrain_core::port::journal::Journal;
-use refrain_journal::{CompactError, FileJournal, JournalOptions, JournalReader, OpenError};
-use support::{Fault, FaultDisk, batch, contents, name, position};
+use refrain_journal::{CompactError, FileJournal, JournalReader, OpenError};
+use support::{Fault, FaultDisk, batch, contents, name, position, small_segments};
 
 const DIR: &str = "/journal";
 
 const STREAMS: [&str; 3] = ["orders", "cards", "carts"];
 
-fn options() -> JournalOptions {
-    JournalOptions::default()
-        .segment_bytes(8192)
-        .identity(7)
-        .reader_threads(1)
-        .compaction_bytes_per_second(0)
-}
-
 fn open(disk: &FaultDisk) -> Result<FileJournal, OpenError> {
-    FileJournal::open_on(Arc::new(disk.clone()), DIR, options())
+    FileJournal::open_on(Arc::new(disk.clone()), DIR, small_segments())
 }
 
 fn entry(stream: &str, at: u64) -> String {
@@ -107,7 +99,7 @@ fn path(file: &str) -> PathBuf {
 async fn what_exceeds_the_memory_of_compaction_is_gathered_in_passes_and_reads_the_same() {
     const ENTRY_BYTES: usize = 64 * 1024;
     let dir = tempfile::tempdir().unwrap();
-    let options = options().segment_bytes(32 * 1024 * 1024);
+    let options = small_segments().segment_bytes(32 * 1024 * 1024);
     let journal = FileJournal::open_with(dir.path(), options).unwrap();
     let large = |stream: usize, at: u64| {
         let word = (at << 8 | stream as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -240,7 +232,7 @@ async fn a_stream_of_which_nothing_is_kept_keeps_its_head_through_compaction() {
 #[tokio::test]
 async fn in_the_background_old_segments_become_stream_segments_by_themselves() {
     let disk = FaultDisk::default();
-    let options = options().compaction_bytes_per_second(u64::MAX);
+    let options = small_segments().compaction_bytes_per_second(u64::MAX);
     let journal = FileJournal::open_on(Arc::new(disk.clone()), DIR, options).unwrap();
     append_to_all(&journal, 1, 100).await;
     disk.until_removed(&path("0000000003.log"));
@@ -296,7 +288,7 @@ async fn a_reader_elsewhere_reads_on_while_files_are_rewritten() {
     let disk = FaultDisk::default();
     let journal = open(&disk).unwrap();
     append_to_all(&journal, 1, 60).await;
-    let reader = JournalReader::open_on(Arc::new(disk.clone()), DIR, options()).unwrap();
+    let reader = JournalReader::open_on(Arc::new(disk.clone()), DIR, small_segments()).unwrap();
     let orders = name("orders");
     let read = async |from: u64, to: u64| {
         let mut cursor = reader.read(&orders, position(from)).unwrap();
@@ -319,11 +311,11 @@ async fn a_reader_elsewhere_reads_on_while_files_are_rewritten() {
     read(7, 60).await;
     reader.refresh().unwrap();
     read(1, 120).await;
-    let late = JournalReader::open_on(Arc::new(disk.clone()), DIR, options()).unwrap();
+    let late = JournalReader::open_on(Arc::new(disk.clone()), DIR, small_segments()).unwrap();
     assert_eq!(late.head(&orders), Some(position(120)));
     drop(journal);
     disk.delete(&path("directory"));
-    let late = JournalReader::open_on(Arc::new(disk), DIR, options()).unwrap();
+    let late = JournalReader::open_on(Arc::new(disk), DIR, small_segments()).unwrap();
     assert_eq!(late.head(&orders), Some(position(120)));
 }
 
@@ -510,7 +502,7 @@ async fn a_missing_swapped_or_foreign_stream_segment_is_refused_by_name() {
     missing.delete(&path(&file));
     refused(missing, "missing");
     let other = FaultDisk::default();
-    let options = options().identity(8);
+    let options = small_segments().identity(8);
     let journal = FileJournal::open_on(Arc::new(other.clone()), DIR, options).unwrap();
     append_to_all(&journal, 1, 30).await;
     journal.compact().await.unwrap();

@@ -16,7 +16,7 @@ use refrain_core::port::journal::Journal;
 use refrain_core::port::snapshots::Snapshots;
 use refrain_journal::inspect::{FindingKind, Inspector};
 use refrain_journal::{FileJournal, FileSnapshots, JournalOptions, JournalReader, OpenError};
-use support::{FaultDisk, batch, contents, name, position};
+use support::{FaultDisk, batch, contents, name, position, small_segments};
 
 const DIR: &str = "/journal";
 
@@ -30,11 +30,7 @@ fn fixtures() -> PathBuf {
 }
 
 fn options() -> JournalOptions {
-    JournalOptions::default()
-        .segment_bytes(8192)
-        .identity(20_240_229)
-        .reader_threads(1)
-        .compaction_bytes_per_second(0)
+    small_segments().identity(20_240_229)
 }
 
 fn open(disk: &FaultDisk) -> Result<FileJournal, OpenError> {

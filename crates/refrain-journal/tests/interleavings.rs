@@ -22,7 +22,7 @@ use refrain_journal::{FileJournal, JournalOptions};
 use shuttle::future::block_on;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner, thread};
-use support::{FaultDisk, Kind, batch, name, position};
+use support::{FaultDisk, Kind, batch, name, position, small_segments};
 
 const DIR: &str = "/journal";
 
@@ -80,14 +80,6 @@ fn choose_bug() {
     }
 }
 
-fn options() -> JournalOptions {
-    JournalOptions::default()
-        .segment_bytes(8192)
-        .identity(7)
-        .reader_threads(1)
-        .compaction_bytes_per_second(0)
-}
-
 fn open(disk: &FaultDisk, options: JournalOptions) -> FileJournal {
     FileJournal::open_on(Arc::new(disk.clone()), DIR, options).unwrap()
 }
@@ -111,7 +103,7 @@ fn head(journal: &FileJournal, stream: &Name) -> u64 {
 #[test]
 fn a_lone_caller_is_woken_whenever_it_leaves_its_waker() {
     check(|| {
-        let journal = open(&FaultDisk::default(), options());
+        let journal = open(&FaultDisk::default(), small_segments());
         let orders = name("orders");
         for at in 1..=3 {
             assert_eq!(block_on(append(&journal, &orders, at)).unwrap().get(), at);
@@ -123,7 +115,7 @@ fn a_lone_caller_is_woken_whenever_it_leaves_its_waker() {
 #[test]
 fn several_callers_all_get_their_answer_and_a_full_queue_refuses_the_others() {
     check(|| {
-        let options = options().queue_appends_max(2);
+        let options = small_segments().queue_appends_max(2);
         let journal = Arc::new(open(&FaultDisk::default(), options));
         let caller = |stream: &'static str| {
             let journal = Arc::clone(&journal);
@@ -160,7 +152,7 @@ fn several_callers_all_get_their_answer_and_a_full_queue_refuses_the_others() {
 fn what_callers_gave_up_waiting_for_is_written_and_hinders_nobody() {
     check(|| {
         let disk = FaultDisk::default();
-        let journal = Arc::new(open(&disk, options()));
+        let journal = Arc::new(open(&disk, small_segments()));
         let (orders, cards) = (name("orders"), name("cards"));
         let other = {
             let (journal, cards) = (Arc::clone(&journal), cards.clone());
@@ -178,7 +170,7 @@ fn what_callers_gave_up_waiting_for_is_written_and_hinders_nobody() {
         block_on(append(&journal, &orders, 3)).unwrap();
         other.join().unwrap();
         drop(journal);
-        let journal = open(&disk.after_power_loss(), options());
+        let journal = open(&disk.after_power_loss(), small_segments());
         assert_eq!(head(&journal, &orders), 3);
         assert_eq!(head(&journal, &cards), 2);
     });
@@ -188,7 +180,7 @@ fn what_callers_gave_up_waiting_for_is_written_and_hinders_nobody() {
 fn whoever_waits_when_the_journal_is_closed_gets_an_answer() {
     check(|| {
         let disk = FaultDisk::default();
-        let journal = open(&disk, options());
+        let journal = open(&disk, small_segments());
         let streams = ["orders", "cards"].map(name);
         let callers = streams.clone().map(|stream| {
             let appending = append(&journal, &stream, 1);
@@ -198,7 +190,7 @@ fn whoever_waits_when_the_journal_is_closed_gets_an_answer() {
         for caller in callers {
             assert_eq!(caller.join().unwrap(), Position::FIRST);
         }
-        let journal = open(&disk.after_power_loss(), options());
+        let journal = open(&disk.after_power_loss(), small_segments());
         for stream in &streams {
             assert_eq!(head(&journal, stream), 1);
         }
@@ -209,7 +201,7 @@ fn whoever_waits_when_the_journal_is_closed_gets_an_answer() {
 fn when_the_writer_gives_up_everybody_is_told_and_nothing_is_acknowledged_afterwards() {
     check(|| {
         let disk = FaultDisk::default();
-        let journal = Arc::new(open(&disk, options()));
+        let journal = Arc::new(open(&disk, small_segments()));
         let caller = |stream: &'static str| {
             let journal = Arc::clone(&journal);
             thread::spawn(move || {
@@ -237,7 +229,7 @@ fn when_the_writer_gives_up_everybody_is_told_and_nothing_is_acknowledged_afterw
 fn segments_fill_and_are_compacted_while_the_journal_is_closed() {
     check(|| {
         let disk = FaultDisk::default();
-        let journal = open(&disk, options());
+        let journal = open(&disk, small_segments());
         let orders = name("orders");
         let large = "x".repeat(2200);
         for at in 1..=3 {
@@ -250,7 +242,7 @@ fn segments_fill_and_are_compacted_while_the_journal_is_closed() {
         // It was done, or it was too late.
         let _ = waiting.join().unwrap();
         block_on(last).unwrap();
-        let journal = open(&disk.after_power_loss(), options());
+        let journal = open(&disk.after_power_loss(), small_segments());
         assert_eq!(head(&journal, &orders), 4);
     });
 }
@@ -258,7 +250,7 @@ fn segments_fill_and_are_compacted_while_the_journal_is_closed() {
 #[test]
 fn whoever_follows_a_stream_is_woken_by_each_entry_and_by_the_end() {
     check(|| {
-        let journal = Arc::new(open(&FaultDisk::default(), options()));
+        let journal = Arc::new(open(&FaultDisk::default(), small_segments()));
         let orders = name("orders");
         let follow = |entries: u64| {
             let cursor = block_on(journal.follow(&orders, Position::FIRST)).unwrap();

@@ -9,7 +9,6 @@ use super::{OPENING, Patient, Ring, proven, wait_for};
 use crate::chance::Chance;
 use crate::clock::pass;
 use crate::findings::{Control, Findings, Trial};
-use crate::history::Violation;
 use crate::image::Mounted;
 use crate::line::Line;
 use crate::order::{Door, Lie, Order};
@@ -62,14 +61,8 @@ fn cycles(disk: &Mounted, door: Door, count: u64, chance: &mut Chance) -> Result
     let mut patient = Patient::new(&disk.place().join(format!("{door:?}")));
     for _ in 0..count {
         let order = Order::draw(patient.dir(), door, chance);
-        let before = patient.history.acknowledged;
         let lines = cut_once(disk, &order, chance)?;
-        let came = patient.take(&lines).and_then(|()| patient.check(&order));
-        trial.count("acknowledged", patient.history.acknowledged - before);
-        if came.is_err() {
-            patient.replace();
-        }
-        trial.run(came);
+        patient.life(&mut trial, |patient| patient.judge(&lines, &order));
     }
     proven(trial)
 }
@@ -122,8 +115,7 @@ fn deceived(disk: &Mounted, lie: Lie, name: &str, chance: &mut Chance) -> Result
         let worker = Worker::start(&order, &Wrap::default())?;
         wait_for(&worker, 20)?;
         let lines = cut_now(disk, worker, Cut::LogLost)?;
-        let came: Result<(), Violation> = patient.take(&lines).and_then(|()| patient.check(&order));
-        control.run(&came);
+        control.run(&patient.judge(&lines, &order));
         // The next one needs the room.
         let _ = std::fs::remove_dir_all(patient.place);
     }

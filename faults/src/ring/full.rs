@@ -51,11 +51,7 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
     }
     worker.end();
     let (lines, _) = worker.finish(PATIENCE)?;
-    let came = patient.take(&lines).and_then(|()| patient.check(&order));
-    if let Err(broken) = came {
-        trial.violations += 1;
-        trial.broken.push(broken.to_string());
-    }
+    trial.broken_by(patient.judge(&lines, &order));
     trial.count("acknowledged", patient.history.acknowledged);
     trial.count("rejected as full", rejections(&lines) as u64);
     Ok(Findings {

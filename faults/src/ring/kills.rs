@@ -45,18 +45,12 @@ fn lives(ring: &Ring, door: Door, count: u64, chance: &mut Chance) -> Result<Tri
     for life in 1..=count {
         let order = Order::draw(patient.dir(), door, chance);
         let lines = one_life(&order, chance)?;
-        let before = patient.history.acknowledged;
         // Now and then the next worker recovers by itself, and may be killed while it does.
         let is_checked = life == count || chance.below(4) > 0;
-        let came = patient.take(&lines).and_then(|()| match is_checked {
-            true => patient.check(&order),
-            false => Ok(()),
+        patient.life(&mut trial, |patient| match is_checked {
+            true => patient.judge(&lines, &order),
+            false => patient.take(&lines),
         });
-        trial.count("acknowledged", patient.history.acknowledged - before);
-        if came.is_err() {
-            patient.replace();
-        }
-        trial.run(came);
     }
     proven(trial)
 }

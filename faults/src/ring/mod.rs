@@ -181,6 +181,28 @@ impl Patient {
         Ok(())
     }
 
+    /// Judges a life that ended, by `judge`, and counts it in `trial`. The next life has another journal
+    /// if this one broke a promise.
+    fn life(
+        &mut self,
+        trial: &mut Trial,
+        judge: impl FnOnce(&mut Patient) -> Result<(), Violation>,
+    ) {
+        let before = self.history.acknowledged;
+        let came = judge(self);
+        trial.count("acknowledged", self.history.acknowledged - before);
+        if came.is_err() {
+            self.replace();
+        }
+        trial.run(came);
+    }
+
+    /// Takes in what a worker said, opens the journal and compares.
+    fn judge(&mut self, lines: &[Line], order: &Order) -> Result<(), Violation> {
+        self.take(lines)?;
+        self.check(order)
+    }
+
     /// Opens the journal and compares.
     fn check(&mut self, order: &Order) -> Result<(), Violation> {
         self.history.check(&reopen(order)?)

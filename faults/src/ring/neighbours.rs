@@ -38,11 +38,7 @@ pub(super) fn run(ring: &Ring) -> Result<Findings, String> {
     }
     let lines = first.kill()?;
     // Nothing holds the directory any more: the check opens it.
-    let came = patient.take(&lines).and_then(|()| patient.check(&order));
-    if let Err(broken) = came {
-        trial.violations += 1;
-        trial.broken.push(broken.to_string());
-    }
+    trial.broken_by(patient.judge(&lines, &order));
     trial.count("acknowledged", patient.history.acknowledged);
     Ok(Findings {
         trials: vec![trial],

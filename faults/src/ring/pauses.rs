@@ -44,7 +44,7 @@ pub(super) fn stops(ring: &Ring) -> Result<Findings, String> {
     // The last pause never ends.
     worker.signal(Signal::STOP);
     let lines = worker.kill()?;
-    let came = patient.take(&lines).and_then(|()| patient.check(&order));
+    let came = patient.judge(&lines, &order);
     trial.count("acknowledged", patient.history.acknowledged);
     trial.run(came);
     Ok(Findings {
@@ -85,13 +85,7 @@ pub(super) fn slow(ring: &Ring) -> Result<Findings, String> {
             wait_for(&worker, 10)?;
             pass(Duration::from_micros(chance.below(50_000)));
             let lines = worker.kill()?;
-            let before = patient.history.acknowledged;
-            let came = patient.take(&lines).and_then(|()| patient.check(&order));
-            trial.count("acknowledged", patient.history.acknowledged - before);
-            if came.is_err() {
-                patient.replace();
-            }
-            trial.run(came);
+            patient.life(&mut trial, |patient| patient.judge(&lines, &order));
         }
     }
     Ok(alone(trial))
@@ -107,13 +101,7 @@ pub(super) fn jumps(ring: &Ring) -> Result<Findings, String> {
         let worker = Worker::start(&order, &moved_clock(&mut chance))?;
         wait_for(&worker, 20)?;
         let lines = worker.kill()?;
-        let before = patient.history.acknowledged;
-        let came = patient.take(&lines).and_then(|()| patient.check(&order));
-        trial.count("acknowledged", patient.history.acknowledged - before);
-        if came.is_err() {
-            patient.replace();
-        }
-        trial.run(came);
+        patient.life(&mut trial, |patient| patient.judge(&lines, &order));
     }
     Ok(alone(trial))
 }

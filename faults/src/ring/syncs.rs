@@ -6,7 +6,6 @@
 use super::calls::Bench;
 use super::{Patient, Ring, acknowledgements};
 use crate::findings::{Control, Findings, Trial};
-use crate::history::Violation;
 use crate::image::Mounted;
 use crate::order::Lie;
 use crate::power::Cut;
@@ -59,8 +58,7 @@ fn deaf(bench: &Bench, disk: &Mounted) -> Result<Control, String> {
         let lines = bench.disturb_all(&order, "fdatasync,fsync", EIO)?;
         disk.arm(Cut::LogLost)?.cut()?;
         disk.power_on()?;
-        let came: Result<(), Violation> = patient.take(&lines).and_then(|()| patient.check(&order));
-        control.run(&came);
+        control.run(&patient.judge(&lines, &order));
     }
     Ok(control.must(100))
 }

@@ -60,19 +60,14 @@ fn within(ring: &Ring, clock: &WallClock, chance: &mut Chance) -> Result<Trial, 
             goes_on &= worker.wait_until(OPENING, handled);
         }
         let lines = worker.kill()?;
-        let before = patient.history.acknowledged;
         let stands = || Violation("it stood still after a jump of the clock".to_owned());
-        let came = patient
-            .take(&lines)
-            .and_then(|()| goes_on.then_some(()).ok_or_else(stands))
-            .and_then(|()| patient.check(&order))
-            .and_then(|()| steady(&times(&order)?, Some(Between(began, time_of_day()))));
-        trial.count("acknowledged", patient.history.acknowledged - before);
+        patient.life(&mut trial, |patient| {
+            patient.take(&lines)?;
+            goes_on.then_some(()).ok_or_else(stands)?;
+            patient.check(&order)?;
+            steady(&times(&order)?, Some(Between(began, time_of_day())))
+        });
         trial.count("jumps", JUMPS);
-        if came.is_err() {
-            patient.replace();
-        }
-        trial.run(came);
     }
     proven(trial)
 }
@@ -87,16 +82,10 @@ fn elsewhere(ring: &Ring, clock: &WallClock, chance: &mut Chance) -> Result<Tria
         let worker = Worker::start(&order, &clock.wrap())?;
         wait_for(&worker, BETWEEN)?;
         let lines = worker.kill()?;
-        let before = patient.history.acknowledged;
-        let came = patient
-            .take(&lines)
-            .and_then(|()| patient.check(&order))
-            .and_then(|()| steady(&times(&order)?, None));
-        trial.count("acknowledged", patient.history.acknowledged - before);
-        if came.is_err() {
-            patient.replace();
-        }
-        trial.run(came);
+        patient.life(&mut trial, |patient| {
+            patient.judge(&lines, &order)?;
+            steady(&times(&order)?, None)
+        });
     }
     proven(trial)
 }

@@ -37,6 +37,9 @@ const LARGE_INPUTS: u64 = 20_000;
 /// Seconds for all targets together, unless asked for.
 const SECONDS: u64 = 30;
 
+/// Seconds of a full run that are left for damage, each bit of it.
+const DAMAGE_SECONDS: u64 = 90;
+
 /// Seconds in which the planted panic must be found; it takes less than one.
 const PLANTED_SECONDS: u64 = 30;
 
@@ -139,7 +142,7 @@ pub(crate) fn part(project: &Project, share: Share) -> Result<(), String> {
     let (amount, command) = match share {
         Share::Commit => (Amount::Commit, "cargo xtask reliability fuzz".to_owned()),
         Share::Full { minutes } => {
-            let seconds = (minutes * 60 / 4).max(SECONDS);
+            let seconds = (minutes * 60).saturating_sub(DAMAGE_SECONDS).max(SECONDS);
             let command = format!("cargo xtask fuzz --seconds {seconds}");
             (Amount::Seconds(seconds), command)
         }
@@ -279,7 +282,9 @@ fn sessions(fuzzer: &Fuzzer, targets: &[String], amount: Amount) -> Result<Vec<S
         let mut done = Vec::new();
         while let Some(name) = next() {
             let share = amount.share(name, targets);
-            done.push(fuzzer.run(name, Some(Path::new(CORPUS)), share)?);
+            let session = fuzzer.run(name, Some(Path::new(CORPUS)), share)?;
+            println!("fuzz: {name}, {} inputs", session.executions);
+            done.push(session);
         }
         Ok(done)
     };

@@ -34,8 +34,7 @@ pub(super) fn run(project: &Project, share: Share) -> Result<(), String> {
         .arg("--report")
         .arg(report);
     if let Share::Full { minutes } = share {
-        let minutes = (minutes / 3).max(1).to_string();
-        command.args(["--minutes", &minutes, "--seed", FULL_SEED]);
+        command.args(["--minutes", &minutes.to_string(), "--seed", FULL_SEED]);
     }
     let status = command
         .status()

@@ -2,13 +2,17 @@
 //!
 //! Each part runs a program of its own in release mode and reports as a [`Part`]. Without `--full`
 //! each does its per-commit share, about six minutes on two cores in all; with `--full --minutes N`
-//! they share N minutes. `--record` writes the figures to `docs/reliability.json` and sums them up in
-//! `docs/guarantees.md`.
+//! they share N minutes (`share.rs`), and builds come on top. A part that fails does not keep the others
+//! from running. `--record` writes the figures to `docs/reliability.json` and sums them up in
+//! `docs/guarantees.md`, when all was as it must be and not before.
 
+mod asked;
 mod backing;
 mod faults;
 pub(crate) mod part;
+mod pulse;
 pub(crate) mod record;
+mod share;
 mod sim;
 mod table;
 
@@ -17,49 +21,51 @@ use std::process::ExitCode;
 use crate::clock::Stopwatch;
 use crate::planted;
 use crate::project::Project;
+use asked::Asked;
 use part::Part;
+pub(crate) use share::Share;
+use share::Time;
 
-/// How much of the programme runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Share {
-    /// What every change must pass.
-    Commit,
-    /// As much as fits into so many minutes.
-    Full {
-        /// The minutes, for all parts together.
-        minutes: u64,
-    },
-}
-
-/// A part of the programme: its name, and what runs it and leaves its report behind.
+/// A part of the programme: its name, what it needs of a full run's time, and what runs it and leaves
+/// its report behind.
 struct Runner {
     name: &'static str,
+    time: Time,
     run: fn(&Project, Share) -> Result<(), String>,
 }
 
-/// All parts, the quick ones first.
+/// All parts, in the order in which they run.
 const PARTS: [Runner; 5] = [
     Runner {
         name: "faults",
+        time: shared(4, 1),
         run: faults::run,
     },
     Runner {
         name: "fuzz",
+        time: shared(3, 1),
         run: crate::fuzz::part,
     },
     Runner {
         name: "interleavings",
+        time: Time::Own { minutes: 1 },
         run: |project, _| crate::interleavings::report(project),
     },
     Runner {
         name: "planted",
+        time: Time::Own { minutes: 2 },
         run: |project, _| planted::report(project, &[]),
     },
     Runner {
         name: "sim",
+        time: shared(4, sim::MINUTES_MIN),
         run: sim::run,
     },
 ];
+
+const fn shared(weight: u64, least: u64) -> Time {
+    Time::Shared { weight, least }
+}
 
 /// Runs the parts that `arguments` name, or all, and prints one table.
 ///
@@ -95,16 +101,10 @@ fn carry_out(project: &Project, asked: &Asked) -> Result<Done, String> {
     let mut parts = Vec::new();
     let mut complaints = Vec::new();
     let whole = Stopwatch::start();
-    for runner in asked.runners() {
-        let seconds = whole.elapsed().as_secs();
-        println!("\nreliability: {} [{seconds} s]", runner.name);
-        // What an earlier run left must not stand in for this one.
-        match std::fs::remove_file(Part::path(project, runner.name)?) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.to_string()),
-        }
-        let ran = (runner.run)(project, asked.share);
+    for (runner, share) in asked.shares()? {
+        println!("\n{}", title(runner, share, whole));
+        let ran = forget(project, runner.name)
+            .and_then(|()| pulse::beside(runner.name, share, || (runner.run)(project, share)));
         let part = Part::read(project, runner.name);
         complaints.extend(complaints_of(runner.name, ran, part.as_ref()));
         parts.extend(part);
@@ -119,8 +119,10 @@ fn carry_out(project: &Project, asked: &Asked) -> Result<Done, String> {
     for complaint in &complaints {
         println!("FAILED {complaint}");
     }
-    if asked.is_recorded && complaints.is_empty() {
-        record::write(project, asked.share, &parts)?;
+    match (asked.is_recorded, complaints.is_empty()) {
+        (true, true) => record::write(project, asked.share, &parts)?,
+        (true, false) => println!("{} stays as it was", record::RECORD),
+        (false, _) => {}
     }
     let not_run = parts.iter().flat_map(|part| &part.not_run);
     let not_run = not_run.map(|missing| format!("{} ({})", missing.name, missing.reason));
@@ -128,6 +130,24 @@ fn carry_out(project: &Project, asked: &Asked) -> Result<Done, String> {
         not_run: not_run.collect(),
         complaints,
     })
+}
+
+fn title(runner: &Runner, share: Share, whole: Stopwatch) -> String {
+    let seconds = whole.elapsed().as_secs();
+    let name = runner.name;
+    match share {
+        Share::Commit => format!("reliability: {name} [{seconds} s]"),
+        Share::Full { minutes } => format!("reliability: {name}, {minutes} min [{seconds} s]"),
+    }
+}
+
+/// Removes what an earlier run left: it must not stand in for this one.
+fn forget(project: &Project, name: &str) -> Result<(), String> {
+    match std::fs::remove_file(Part::path(project, name)?) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("the last report cannot be removed: {error}")),
+    }
 }
 
 /// Builds a program in release mode, so that what it takes afterwards is its own time.
@@ -155,79 +175,9 @@ fn complaints_of(name: &str, ran: Result<(), String>, part: Result<&Part, &Strin
     complaints
 }
 
-/// What the command line asks for.
-#[derive(Debug, PartialEq, Eq)]
-struct Asked {
-    share: Share,
-    is_recorded: bool,
-    names: Vec<String>,
-}
-
-impl Asked {
-    fn read(arguments: &[String]) -> Result<Asked, String> {
-        let mut is_full = false;
-        let mut is_recorded = false;
-        let mut minutes = None;
-        let mut names = Vec::new();
-        let mut rest = arguments.iter();
-        while let Some(argument) = rest.next() {
-            match argument.as_str() {
-                "--full" => is_full = true,
-                "--record" => is_recorded = true,
-                "--minutes" => {
-                    let number = rest.next().and_then(|text| text.parse().ok());
-                    minutes = Some(number.ok_or("--minutes needs a whole number")?);
-                }
-                name if PARTS.iter().any(|runner| runner.name == name) => {
-                    names.push(name.to_owned());
-                }
-                unknown => {
-                    let known: Vec<&str> = PARTS.iter().map(|runner| runner.name).collect();
-                    let known = known.join(", ");
-                    return Err(format!(
-                        "there is no part `{unknown}`; the parts are {known}"
-                    ));
-                }
-            }
-        }
-        let share = match (is_full, minutes) {
-            (false, None) => Share::Commit,
-            (true, Some(minutes)) => Share::Full { minutes },
-            (true, None) | (false, Some(_)) => {
-                return Err("--full and --minutes N belong together".to_owned());
-            }
-        };
-        Ok(Asked {
-            share,
-            is_recorded,
-            names,
-        })
-    }
-
-    fn runners(&self) -> impl Iterator<Item = &'static Runner> {
-        PARTS
-            .iter()
-            .filter(|runner| self.names.is_empty() || self.names.iter().any(|n| n == runner.name))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn asked(words: &str) -> Result<Asked, String> {
-        let arguments: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
-        Asked::read(&arguments)
-    }
-
-    #[test]
-    fn all_parts_run_unless_some_are_named() {
-        let all = asked("").unwrap();
-        assert_eq!(all.share, Share::Commit);
-        assert_eq!(all.runners().count(), PARTS.len());
-        assert_eq!(asked("sim").unwrap().runners().count(), 1);
-        assert!(asked("simulation").unwrap_err().contains("sim"));
-    }
 
     #[test]
     fn a_part_that_failed_or_left_no_report_is_a_complaint_whatever_it_says() {
@@ -247,19 +197,5 @@ mod tests {
         assert_eq!(count(Ok(()), Err(&missing)), 1);
         assert_eq!(count(failed(), Err(&missing)), 1);
         assert_eq!(count(failed(), Ok(&Part::default())), 1);
-    }
-
-    #[test]
-    fn a_full_run_says_how_long() {
-        let full = asked("--full --minutes 30").unwrap();
-        assert_eq!(full.share, Share::Full { minutes: 30 });
-        for half in [
-            "--full",
-            "--minutes 30",
-            "--full --minutes",
-            "--full --minutes x",
-        ] {
-            assert!(asked(half).is_err(), "{half}");
-        }
     }
 }

@@ -8,17 +8,20 @@ use crate::reliability::record::{MARKS, RECORD, Record};
 
 /// A record of another form, and a section that is not made from it.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let remedy = "Run `cargo xtask reliability --record` and look at the difference.";
     let Some(text) = tree.text(RECORD) else {
         return Vec::new();
     };
     match Record::read(text) {
-        Err(reason) => vec![Finding::repair(RECORD, None, reason, remedy)],
+        Err(reason) => {
+            let remedy = "Run `cargo xtask reliability --record`: it is written by that alone.";
+            vec![Finding::repair(RECORD, None, reason, remedy)]
+        }
         Ok(record) => {
             let page = tree.text(TABLE).unwrap_or_default();
             if MARKS.section_of(page) == Some(record.section().trim_matches('\n')) {
                 return Vec::new();
             }
+            let remedy = "Run `cargo xtask guarantees` and look at the difference.";
             let what = "the figures of reliability are not the recorded ones";
             vec![Finding::repair(TABLE, None, what, remedy)]
         }

@@ -7,12 +7,21 @@ use refrain_core::{
     ChannelOptions, ChannelState, Command, Delay, RedeliveryPolicy, Signal, StopReason,
 };
 
-use crate::world::destination::{failed, failed_for, failing, prompt, reply, scripted, silent};
+use crate::world::destination::{
+    Script, failed, failed_for, failing, prompt, reply, scripted, silent,
+};
 use crate::world::worker::{Worker, ask, tell};
 use crate::world::{World, second, seconds};
 
-fn of(channel: &'static str, policy: RedeliveryPolicy) -> World<Worker> {
-    World::of_one(vec![(channel, policy.into())])
+/// A processor with one channel, and what stands at its end.
+fn of(channel: &'static str, destination: Script) -> World<Worker> {
+    with(RedeliveryPolicy::default(), channel, destination)
+}
+
+fn with(policy: RedeliveryPolicy, channel: &'static str, destination: Script) -> World<Worker> {
+    let mut world = World::of_one(vec![(channel, policy.into())]);
+    world.destination("p", channel, destination);
+    world
 }
 
 fn stops(world: &World<Worker>) -> Vec<&Signal> {
@@ -26,8 +35,7 @@ fn stops(world: &World<Worker>) -> Vec<&Signal> {
 #[test]
 fn silent_destination_gets_eight_attempts_in_58_seconds() {
     for (channel, message) in [("tell", tell(1)), ("ask", ask(1))] {
-        let mut world = of(channel, RedeliveryPolicy::default());
-        world.destination("p", channel, silent());
+        let mut world = of(channel, silent());
         let start = world.now;
         world.tell("p", message);
         world.run_until(start + Duration::from_micros(57_999_999));
@@ -65,8 +73,7 @@ fn silent_destination_gets_eight_attempts_in_58_seconds() {
 #[test]
 fn destination_that_refuses_at_once_gets_eight_attempts_in_18_seconds() {
     for (channel, message) in [("tell", tell(1)), ("ask", ask(1))] {
-        let mut world = of(channel, RedeliveryPolicy::default());
-        world.destination("p", channel, failing());
+        let mut world = of(channel, failing());
         let start = world.now;
         world.tell("p", message);
         world.run_until(start + Duration::from_micros(17_999_999));
@@ -83,8 +90,7 @@ fn destination_that_refuses_at_once_gets_eight_attempts_in_18_seconds() {
 /// B6.1
 #[test]
 fn channel_shows_that_it_restarts_and_when() {
-    let mut world = of("tell", RedeliveryPolicy::default());
-    world.destination("p", "tell", failing());
+    let mut world = of("tell", failing());
     world.tell("p", tell(1));
     world.run(seconds(7));
     let status = world.channel("p", "tell");
@@ -101,9 +107,8 @@ fn reply_counts_whichever_attempt_it_answers_also_during_delay_and_stop() {
     // During the second attempt; during the delay before it; after the stop.
     for after in [7, 5, 100] {
         for (channel, message) in [("tell", tell(1)), ("ask", ask(1))] {
-            let mut world = of(channel, RedeliveryPolicy::default());
             let late = vec![(seconds(after), reply(3))];
-            world.destination("p", channel, scripted(vec![late, Vec::new()]));
+            let mut world = of(channel, scripted(vec![late, Vec::new()]));
             world.tell("p", message);
             world.run(seconds(300));
             let status = world.channel("p", channel);
@@ -116,8 +121,7 @@ fn reply_counts_whichever_attempt_it_answers_also_during_delay_and_stop() {
 /// B6.3
 #[test]
 fn stopped_channel_accepts_and_is_announced_at_every_start() {
-    let mut world = of("tell", RedeliveryPolicy::default());
-    world.destination("p", "tell", failing());
+    let mut world = of("tell", failing());
     world.tell("p", tell(1));
     world.run(seconds(18));
     assert_eq!(stops(&world).len(), 1);
@@ -166,8 +170,7 @@ fn windowed_channel_stops_when_any_delivery_uses_up_its_activations() {
 /// B6.4
 #[test]
 fn deliver_goes_on_where_it_stopped_and_a_success_counts_from_the_start() {
-    let mut world = of("tell", RedeliveryPolicy::default());
-    world.destination("p", "tell", failing());
+    let mut world = of("tell", failing());
     world.tell("p", tell(1));
     world.tell("p", tell(2));
     world.run(seconds(50));
@@ -242,12 +245,11 @@ fn attempt_that_deliver_brought_forward_and_a_crash_cut_short_is_made_again_at_o
 /// B6.4
 #[test]
 fn success_counts_activations_from_the_start() {
-    let mut world = of("tell", RedeliveryPolicy::default());
     let no = || vec![(Duration::ZERO, failed("no"))];
     let mut script = vec![no(); 5];
     script.push(vec![(Duration::ZERO, reply(1))]);
     script.push(no());
-    world.destination("p", "tell", scripted(script));
+    let mut world = of("tell", scripted(script));
     world.tell("p", tell(1));
     world.tell("p", tell(2));
     world.run(seconds(100));
@@ -261,8 +263,7 @@ fn attempts_and_the_stop_survive_a_crash_at_any_time() {
     // One attempt is cut short by the crash, so it is numbered and not charged: the destination may
     // see one more than eight.
     for crash_at in 0..20 {
-        let mut world = of("tell", RedeliveryPolicy::default());
-        world.destination("p", "tell", failing());
+        let mut world = of("tell", failing());
         let start = world.now;
         world.tell("p", tell(1));
         world.run_until(start + seconds(crash_at));
@@ -278,8 +279,7 @@ fn attempts_and_the_stop_survive_a_crash_at_any_time() {
 /// B6.5
 #[test]
 fn attempt_cut_short_by_a_crash_is_numbered_and_not_charged() {
-    let mut world = of("tell", RedeliveryPolicy::default());
-    world.destination("p", "tell", silent());
+    let mut world = of("tell", silent());
     let start = world.now;
     world.tell("p", tell(1));
     for crash in 1..4 {
@@ -308,8 +308,7 @@ fn delay_grows_exponentially_up_to_its_longest() {
         restart_max: 0,
         ..RedeliveryPolicy::default()
     };
-    let mut world = of("tell", policy);
-    world.destination("p", "tell", failing());
+    let mut world = with(policy, "tell", failing());
     let start = world.now;
     world.tell("p", tell(1));
     world.run(seconds(100));
@@ -350,10 +349,9 @@ fn jitter_sends_deliveries_that_failed_together_back_at_different_times() {
 #[test]
 fn retry_after_of_a_destination_is_honoured_and_capped() {
     for (asked, waited) in [(0, 1), (30, 30), (1_000_000, 3600)] {
-        let mut world = of("tell", RedeliveryPolicy::default());
         let busy = vec![(Duration::ZERO, failed_for("busy", seconds(asked)))];
         let taken = vec![(Duration::ZERO, reply(1))];
-        world.destination("p", "tell", scripted(vec![busy, taken]));
+        let mut world = of("tell", scripted(vec![busy, taken]));
         let start = world.now;
         world.tell("p", tell(1));
         world.run(seconds(4000));
@@ -363,8 +361,7 @@ fn retry_after_of_a_destination_is_honoured_and_capped() {
 
 #[test]
 fn clock_that_goes_back_does_not_bring_an_attempt_forward() {
-    let mut world = of("tell", RedeliveryPolicy::default());
-    world.destination("p", "tell", failing());
+    let mut world = of("tell", failing());
     world.tell("p", tell(1));
     world.now = second(1);
     world.input("p", refrain_core::Input::Tick);

@@ -8,6 +8,7 @@ mod disk;
 
 use refrain_core::port::journal::{Batch, Journal};
 use refrain_core::{Name, Position};
+use refrain_journal::JournalOptions;
 
 pub(crate) use disk::{Fault, FaultDisk, Gate, Kind};
 
@@ -17,6 +18,16 @@ pub(crate) fn name(text: &str) -> Name {
 
 pub(crate) fn position(number: u64) -> Position {
     Position::new(number).unwrap()
+}
+
+/// Small segments, the same identity each time, one thread that reads. Nothing is rewritten unless it is
+/// asked for.
+pub(crate) fn small_segments() -> JournalOptions {
+    JournalOptions::default()
+        .segment_bytes(8192)
+        .identity(7)
+        .reader_threads(1)
+        .compaction_bytes_per_second(0)
 }
 
 pub(crate) fn batch(entries: &[&str]) -> Batch {

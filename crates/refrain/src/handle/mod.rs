@@ -190,14 +190,8 @@ impl<P: Processor> Handle<P> {
         message: P::Message,
         reply: Option<oneshot::Sender<Told<P>>>,
     ) -> Result<(), AskError<P::Rejection>> {
-        let room = self.weigh(&message);
-        let message = Work::Message {
-            id,
-            message,
-            reply,
-            room,
-        };
-        let sent = self.shared.work.send(room, message).await;
+        let (room, work) = self.work(id, message, reply);
+        let sent = self.shared.work.send(room, work).await;
         sent.map_err(|_| self.not_running())
     }
 
@@ -207,20 +201,31 @@ impl<P: Processor> Handle<P> {
         message: P::Message,
         reply: Option<oneshot::Sender<Told<P>>>,
     ) -> Result<(), AskError<P::Rejection>> {
-        let room = self.weigh(&message);
-        let message = Work::Message {
-            id,
-            message,
-            reply,
-            room,
-        };
-        let sent = self.shared.work.try_send(room, message);
+        let (room, work) = self.work(id, message, reply);
+        let sent = self.shared.work.try_send(room, work);
         sent.map_err(|error| match error {
             SendError::Full => AskError::Overloaded {
                 processor: self.shared.name.clone(),
             },
             SendError::Closed => self.not_running(),
         })
+    }
+
+    /// The message as the driver takes it, and the room it takes in the inbox.
+    fn work(
+        &self,
+        id: MessageId,
+        message: P::Message,
+        reply: Option<oneshot::Sender<Told<P>>>,
+    ) -> (u32, Work<P>) {
+        let room = self.weigh(&message);
+        let work = Work::Message {
+            id,
+            message,
+            reply,
+            room,
+        };
+        (room, work)
     }
 
     /// The room that `message` takes: never more than there is, so that one that is too large for the

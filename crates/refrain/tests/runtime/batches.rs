@@ -1,8 +1,8 @@
 //! Many messages at once.
 
-use refrain::{AskError, MemoryJournal, MessageId, Refrain};
+use refrain::{AskError, MemoryJournal, MessageId};
 
-use crate::till::{Say, Till, entries, open};
+use crate::till::{Say, entries, launch_with, open};
 use crate::waiting::still_waits;
 
 #[tokio::test(start_paused = true)]
@@ -22,13 +22,7 @@ async fn hundred_thousand_messages_are_answered_in_order() {
 #[tokio::test(start_paused = true)]
 async fn batches_have_no_more_places_in_the_inbox_than_single_messages() {
     let journal = MemoryJournal::manual();
-    let refrain = Refrain::builder()
-        .journal(journal.clone())
-        .processor("till", Till::default())
-        .inbox(100)
-        .launch()
-        .unwrap();
-    let till = refrain.processor::<Till>("till");
+    let (_refrain, till) = launch_with(journal.clone(), |till| till.inbox(100));
     journal.held_at_least(1).await;
     till.tell_all(vec![Say::Add(1); 100]).await.unwrap();
     let mut more = Box::pin(till.tell_all(vec![Say::Add(1); 1000]));

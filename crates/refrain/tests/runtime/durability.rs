@@ -6,7 +6,7 @@ use refrain::{AskError, MemoryJournal, MessageId, QueryError, Signal};
 use refrain_core::port::journal::{AppendError, RejectReason};
 use refrain_journal::AppendFault;
 
-use crate::till::{Refused, Say, Till, entries, epochs, open, start};
+use crate::till::{Refused, Say, Till, entries, epochs, launch_with, open, start};
 use crate::waiting::{signal, still_waits};
 
 fn given(id: &str) -> MessageId {
@@ -238,13 +238,7 @@ async fn many_repeats_at_once_get_their_stored_answers_each_its_own() {
 #[tokio::test(start_paused = true)]
 async fn full_inbox_refuses_or_pushes_back_as_the_caller_likes_and_drops_nothing() {
     let journal = MemoryJournal::manual();
-    let refrain = refrain::Refrain::builder()
-        .journal(journal.clone())
-        .processor("till", Till::default())
-        .inbox(2)
-        .launch()
-        .unwrap();
-    let till = refrain.processor::<Till>("till");
+    let (_refrain, till) = launch_with(journal.clone(), |till| till.inbox(2));
     journal.held_at_least(1).await;
     till.try_tell(Say::Add(1)).unwrap();
     till.tell(Say::Add(2)).await.unwrap();

@@ -10,7 +10,7 @@ use refrain_journal::AppendFault;
 use refrain_testkit::Act;
 
 use crate::desk::{Desk, Job, LETTERS, NOTES, QUESTIONS, World, reply};
-use crate::till::{Say, Till, open, start};
+use crate::till::{Say, Till, launch, open, start};
 use crate::waiting::{signal, still_waits};
 
 #[tokio::test(start_paused = true)]
@@ -86,12 +86,7 @@ async fn silence_during_a_drain_is_not_charged() {
 #[tokio::test(start_paused = true)]
 async fn drain_during_recovery_handles_what_waits() {
     let journal = MemoryJournal::manual();
-    let refrain = Refrain::builder()
-        .journal(journal.clone())
-        .processor("till", Till::default())
-        .launch()
-        .unwrap();
-    let till = refrain.processor::<Till>("till");
+    let (refrain, till) = launch(journal.clone());
     journal.held_at_least(1).await;
     let mut asked = Box::pin(till.ask(Say::Add(5)));
     still_waits(&mut asked).await;
@@ -169,12 +164,7 @@ async fn handle_that_outlives_its_runtime_is_told_so_and_the_undecided_hear_thei
 #[tokio::test(start_paused = true)]
 async fn runtime_that_is_dropped_during_recovery_tells_those_who_wait() {
     let journal = MemoryJournal::manual();
-    let refrain = Refrain::builder()
-        .journal(journal.clone())
-        .processor("till", Till::default())
-        .launch()
-        .unwrap();
-    let till = refrain.processor::<Till>("till");
+    let (refrain, till) = launch(journal.clone());
     let mut asked = Box::pin(till.ask(Say::Add(5)));
     let mut many = Box::pin(till.ask_all(vec![Say::Add(6)]));
     still_waits(&mut asked).await;

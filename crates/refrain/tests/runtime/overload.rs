@@ -6,7 +6,7 @@ use refrain::{AskError, Handle, MemoryJournal, Refrain};
 use refrain_core::port::journal::RejectReason;
 use refrain_journal::AppendFault;
 
-use crate::till::{Say, Till, epochs, open, start};
+use crate::till::{Say, Till, epochs, launch_with, open, start};
 use crate::waiting::{at_this_moment, still_waits};
 
 /// What a message of this size takes in the inbox is about this.
@@ -17,13 +17,7 @@ fn bulk(bytes: usize) -> Say {
 /// A till that cannot begin yet, with an inbox of so many bytes.
 async fn till_with(bytes: u32) -> (MemoryJournal, Refrain, Handle<Till>) {
     let journal = MemoryJournal::manual();
-    let refrain = Refrain::builder()
-        .journal(journal.clone())
-        .processor("till", Till::default())
-        .inbox_bytes(bytes)
-        .launch()
-        .unwrap();
-    let till = refrain.processor::<Till>("till");
+    let (refrain, till) = launch_with(journal.clone(), |till| till.inbox_bytes(bytes));
     journal.held_at_least(1).await;
     (journal, refrain, till)
 }

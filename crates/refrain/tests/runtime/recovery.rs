@@ -9,7 +9,7 @@ use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{AppendError, Batch, Chunk, Cursor, Durability, ReadError};
 use tokio::sync::Semaphore;
 
-use crate::till::{Say, Till, open, start};
+use crate::till::{Say, Till, launch, open, start};
 use crate::waiting::{signal, still_waits};
 
 /// B2.3
@@ -20,12 +20,7 @@ async fn messages_that_come_during_recovery_wait_and_are_handled_after_it() {
     refrain.drain().await;
 
     journal.hold();
-    let refrain = Refrain::builder()
-        .journal(journal.clone())
-        .processor("till", Till::default())
-        .launch()
-        .unwrap();
-    let till = refrain.processor::<Till>("till");
+    let (refrain, till) = launch(journal.clone());
     journal.held_at_least(1).await;
     let mut asked = Box::pin(till.ask(Say::Add(2)));
     still_waits(&mut asked).await;
@@ -202,11 +197,7 @@ async fn progress_of_a_recovery_is_told_and_can_be_asked_for() {
     till.ask_all(vec![Say::Add(1); 10]).await.unwrap();
     refrain.drain().await;
 
-    let refrain = Refrain::builder()
-        .journal(journal)
-        .processor("till", Till::default())
-        .launch()
-        .unwrap();
+    let (refrain, _till) = launch(journal);
     let mut events = refrain.events();
     let told = signal(&mut events, |told| {
         matches!(told, Signal::Recovering { .. })
@@ -240,14 +231,9 @@ async fn journal_that_cannot_be_read_is_tried_again_visibly() {
     let journal = MemoryJournal::new();
     let watched = Watched::new(journal);
     *watched.failures.lock().unwrap() = 3;
-    let refrain = Refrain::builder()
-        .journal(watched)
-        .processor("till", Till::default())
-        .launch()
-        .unwrap();
+    let (refrain, till) = launch(watched);
     let mut events = refrain.events();
     signal(&mut events, |told| matches!(told, Signal::Waiting { .. })).await;
-    let till = refrain.processor::<Till>("till");
     assert_eq!(till.ask(Say::Add(1)).await.unwrap(), 1);
 }
 

@@ -1,7 +1,8 @@
 //! A processor without channels, that does on demand what goes wrong with processors.
 
 use refrain::{
-    Channels, Handle, Journal, MemoryJournal, MemorySnapshots, Name, Outbox, Processor, Refrain,
+    Channels, Handle, Journal, MemoryJournal, MemorySnapshots, Name, Outbox, Processor,
+    ProcessorBuilder, Refrain,
 };
 use refrain_core::Entry;
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,24 @@ pub(crate) async fn start(journal: &MemoryJournal) -> Refrain {
         .start()
         .await
         .unwrap()
+}
+
+/// A till that does not wait for its recovery, and its handle.
+pub(crate) fn launch(journal: impl Journal) -> (Refrain, Handle<Till>) {
+    launch_with(journal, |till| till)
+}
+
+/// As [`launch`], with the settings that `set` gives the till.
+pub(crate) fn launch_with(
+    journal: impl Journal,
+    set: impl FnOnce(ProcessorBuilder<Till>) -> ProcessorBuilder<Till>,
+) -> (Refrain, Handle<Till>) {
+    let till = Refrain::builder()
+        .journal(journal)
+        .processor("till", Till::default());
+    let refrain = set(till).launch().unwrap();
+    let till = refrain.processor::<Till>("till");
+    (refrain, till)
 }
 
 pub(crate) async fn start_with(
