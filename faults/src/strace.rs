@@ -10,14 +10,16 @@ use std::path::{Path, PathBuf};
 use crate::process::Wrap;
 
 /// Calls that change a file, a name or what is lasting.
-const CALLS: [&str; 8] = [
+const CALLS: [&str; 10] = [
     "pwrite64",
     "write",
     "fdatasync",
     "fsync",
     "fallocate",
     "rename",
+    "renameat",
     "unlink",
+    "unlinkat",
     "ftruncate",
 ];
 
@@ -64,12 +66,15 @@ pub(crate) fn watching(log: &Path) -> Wrap {
 
 /// Starts a worker so that `fault` happens at the `number`-th call at `place`, in the journal at `dir`.
 pub(crate) fn disturbing(dir: &Path, log: &Path, place: &Place, number: u64, fault: Fault) -> Wrap {
+    let call = &place.call;
     let file = if place.file.is_empty() {
         dir.to_owned()
+    } else if call.ends_with("at") {
+        // As the call names it: in a directory that is open.
+        PathBuf::from(&place.file)
     } else {
         dir.join(&place.file)
     };
-    let call = &place.call;
     let inject = format!("inject={call}:{}:when={number}", fault.words());
     wrap(log, &[format!("trace={call}"), inject], Some(file))
 }
@@ -108,11 +113,13 @@ pub(crate) fn places(log: &str, dir: &Path) -> BTreeMap<Place, u64> {
     places
 }
 
-/// The place of one line: `123 pwrite64(5</dir/mark>, ...`.
+/// The place of one line: `123 pwrite64(5</dir/mark>, ...` or `123 unlinkat(3</dir>, "mark.new", 0)`.
 fn place(line: &str, dir: &str) -> Option<Place> {
     let (_, line) = line.trim_start().split_once(' ')?;
     let (call, arguments) = line.trim_start().split_once('(')?;
     let (_, rest) = arguments.split_once(dir)?;
+    // A name in the directory, which is open itself.
+    let rest = rest.strip_prefix(">, \"").unwrap_or(rest);
     let end = rest.find(['>', '"', '('])?;
     let file = rest[..end].trim_start_matches('/');
     CALLS.contains(&call).then(|| Place {
@@ -142,6 +149,8 @@ mod tests {
 12 <... pwrite64 resumed>) = 128
 12 fsync(4</d/j>) = 0
 12 rename(\"/d/j/mark.new\", \"/d/j/mark\") = 0
+12 renameat(4</d/j>, \"mark.new\", 4</d/j>, \"mark\") = 0
+13 unlinkat(4</d/j>, \"0000000001.log\", 0) = 0
 12 write(1<pipe:[7]>, \"\"..., 9) = 9
 12 fdatasync(9</elsewhere>) = 0
 12 +++ exited with 0 +++
@@ -152,7 +161,13 @@ mod tests {
             .collect();
         assert_eq!(
             counted,
-            ["fsync() 1", "pwrite64(mark) 2", "rename(mark.new) 1"]
+            [
+                "fsync() 1",
+                "pwrite64(mark) 2",
+                "rename(mark.new) 1",
+                "renameat(mark.new) 1",
+                "unlinkat(0000000001.log) 1",
+            ]
         );
     }
 }

@@ -55,7 +55,7 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
-    /// There is no journal in the directory, and the caller only wanted to read one.
+    /// There is no journal in the directory, and the caller wanted one that is there.
     #[error("R0105: there is no journal in {}", dir.display())]
     Missing {
         /// The directory.

@@ -15,9 +15,11 @@ use crate::compaction::{Compaction, CompactionProgress, Compactor};
 use crate::error::{CompactError, OpenError};
 use crate::format::directory::State;
 use crate::format::mark::Mark;
+use crate::held_directory::HeldDirectory;
+use crate::inspect::tells_a_journal;
 use crate::keeper::{Housekeeping, Keeper};
 use crate::log::Log;
-use crate::options::{JournalOptions, Settings};
+use crate::options::{Founding, JournalOptions, Settings};
 use crate::queue::Queue;
 use crate::read_side::ReadSide;
 use crate::recovery::{Recovered, recover};
@@ -72,7 +74,8 @@ pub struct FileJournal {
 }
 
 impl FileJournal {
-    /// Opens the journal in the directory `dir`, making both if need be.
+    /// Opens the journal in the directory `dir`, making both if need be. The journal stays in that
+    /// directory, whatever its name means later.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed when stored bytes are damaged.
@@ -83,12 +86,16 @@ impl FileJournal {
     /// As [`FileJournal::open`], with `options`.
     ///
     /// # Errors
-    /// [`OpenError`], also when an option cannot be used.
+    /// [`OpenError`], also when an option cannot be used, and [`OpenError::Missing`] when there must be
+    /// a journal and is none.
     pub fn open_with(
         dir: impl AsRef<Path>,
         options: JournalOptions,
     ) -> Result<FileJournal, OpenError> {
-        FileJournal::open_on(Arc::new(FileSystem), dir, options)
+        let dir = dir.as_ref();
+        check_there(&FileSystem, dir, options.founding)?;
+        let held = HeldDirectory::make(dir).map_err(OpenError::io(dir))?;
+        FileJournal::open_on(Arc::new(held), dir, options)
     }
 
     /// As [`FileJournal::open_with`], on another disk than the operating system's.
@@ -102,6 +109,7 @@ impl FileJournal {
     ) -> Result<FileJournal, OpenError> {
         let dir = dir.as_ref().to_path_buf();
         let settings = options.check()?;
+        check_there(disk.as_ref(), &dir, settings.founding)?;
         disk.create_dir(&dir).map_err(OpenError::io(&dir))?;
         let lock = lock(disk.as_ref(), &dir)?;
         let recovered = recover(disk.as_ref(), &dir, &settings)?;
@@ -231,6 +239,23 @@ impl Work {
             .start("refrain-compact", move || compaction.run())?;
         journal.writer.start("refrain-write", move || writer.run())
     }
+}
+
+/// Refuses a directory without a journal, where none may be made.
+fn check_there(disk: &dyn Disk, dir: &Path, founding: Founding) -> Result<(), OpenError> {
+    if founding == Founding::Allowed {
+        return Ok(());
+    }
+    let names = match disk.list(dir) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(OpenError::io(dir)(error)),
+    };
+    if names.iter().any(|name| tells_a_journal(name)) {
+        return Ok(());
+    }
+    let dir = dir.to_path_buf();
+    Err(OpenError::Missing { dir })
 }
 
 pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {

@@ -19,6 +19,7 @@ mod format;
 #[doc(hidden)]
 pub mod fuzzing;
 mod growth;
+mod held_directory;
 mod index;
 pub mod inspect;
 mod journal;
@@ -38,6 +39,7 @@ mod read_side;
 mod reader;
 mod readers;
 mod reading;
+mod recent;
 mod recovery;
 mod scan;
 mod sealed;

@@ -39,6 +39,14 @@ pub struct JournalOptions {
     poll_interval: Duration,
     compaction_bytes_per_second: u64,
     identity: Option<u64>,
+    pub(crate) founding: Founding,
+}
+
+/// Whether opening makes a journal where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Founding {
+    Allowed,
+    Refused,
 }
 
 impl Default for JournalOptions {
@@ -52,6 +60,7 @@ impl Default for JournalOptions {
             poll_interval: Duration::from_millis(10),
             compaction_bytes_per_second: 32 * MIB,
             identity: None,
+            founding: Founding::Allowed,
         }
     }
 }
@@ -115,6 +124,17 @@ impl JournalOptions {
         self
     }
 
+    /// Opens a journal that is there, and makes none: where there is none, opening fails with
+    /// [`OpenError::Missing`](crate::OpenError::Missing) and changes nothing.
+    ///
+    /// For every start of a service but its first one. A volume that is not mounted, or a path that is
+    /// written wrong, looks like an empty directory: a journal that is made there remembers nothing, and
+    /// whatever comes again is done again.
+    pub fn must_exist(mut self) -> JournalOptions {
+        self.founding = Founding::Refused;
+        self
+    }
+
     /// Checks what was written.
     pub(crate) fn check(self) -> Result<Settings, SettingError> {
         if !is_segment_size(self.segment_bytes) {
@@ -139,6 +159,7 @@ impl JournalOptions {
             poll_interval: self.poll_interval,
             compaction_bytes_per_second: self.compaction_bytes_per_second,
             identity: self.identity,
+            founding: self.founding,
         })
     }
 }
@@ -160,6 +181,7 @@ pub(crate) struct Settings {
     pub(crate) poll_interval: Duration,
     pub(crate) compaction_bytes_per_second: u64,
     pub(crate) identity: Option<u64>,
+    pub(crate) founding: Founding,
 }
 
 impl Settings {

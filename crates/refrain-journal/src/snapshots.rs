@@ -17,9 +17,10 @@ use refrain_core::{Name, Position};
 
 use crate::error::OpenError;
 use crate::format::{VERSION, u32_at, u64_at, written};
+use crate::held_directory::HeldDirectory;
 use crate::planted;
 use crate::readers::Readers;
-use crate::storage::{Access, Disk, FileSystem, is_full, parent_of, read_whole, replace_file};
+use crate::storage::{Access, Disk, is_full, parent_of, read_whole, replace_file};
 use crate::threads::Threads;
 
 const MAGIC: [u8; 8] = *b"REFRAINS";
@@ -72,13 +73,16 @@ impl FileSnapshots {
     /// file means nothing, and the next opening removes it.
     pub const RESTORING_FILE: &'static str = "restoring";
 
-    /// Opens the directory `dir`, making it if need be.
+    /// Opens the directory `dir`, making it if need be. Snapshots stay in that directory, whatever its
+    /// name means later.
     ///
     /// # Errors
     /// [`OpenError::Io`] when it cannot be used, and as long as a restore of it has not come to its
     /// end: its snapshots would be taken for those of another journal.
     pub fn open(dir: impl AsRef<Path>) -> Result<FileSnapshots, OpenError> {
-        FileSnapshots::open_on(Arc::new(FileSystem), dir)
+        let dir = dir.as_ref();
+        let held = HeldDirectory::make(dir).map_err(OpenError::io(dir))?;
+        FileSnapshots::open_on(Arc::new(held), dir)
     }
 
     /// As [`FileSnapshots::open`], on another disk than the operating system's.

@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, statvfs};
+use rustix::fs::{Advice, FallocateFlags, StatVfs, fadvise, fallocate, statvfs};
 use rustix::io::Errno;
 
 use crate::planted;
@@ -20,7 +20,7 @@ use crate::planted;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Mode of every file that is made: nobody but the owner reads or writes it.
-const FILE_MODE: u32 = 0o600;
+pub(crate) const FILE_MODE: u32 = 0o600;
 
 /// A place that holds directories and files.
 pub trait Disk: Send + Sync + std::fmt::Debug + 'static {
@@ -67,8 +67,8 @@ pub trait Disk: Send + Sync + std::fmt::Debug + 'static {
     /// When it cannot be asked.
     fn space(&self, dir: &Path) -> io::Result<u64>;
 
-    /// Takes the exclusive lock on `path`, creating the file if need be. Dropping the answer or the
-    /// end of the process gives it back.
+    /// Takes the exclusive lock on `path`, creating the file if need be, and on its directory. Dropping
+    /// the answer or the end of the process gives both back.
     ///
     /// # Errors
     /// `WouldBlock` at once when somebody holds it.
@@ -260,8 +260,7 @@ impl Disk for FileSystem {
     }
 
     fn space(&self, dir: &Path) -> io::Result<u64> {
-        let answer = statvfs(dir)?;
-        Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
+        Ok(free_bytes(&statvfs(dir)?))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
@@ -271,16 +270,38 @@ impl Disk for FileSystem {
             .truncate(false)
             .mode(FILE_MODE)
             .open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(SystemLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        lock_both(file, File::open(parent_of(path))?)
     }
 }
 
+/// Bytes that are free where `answer` is of.
+pub(crate) fn free_bytes(answer: &StatVfs) -> u64 {
+    answer.f_bavail.saturating_mul(answer.f_frsize)
+}
+
+/// Locks `file` and the directory that it is in: whoever removes the file, taking it for something
+/// left over, lets nobody else in. A file system that locks no directories has the file alone.
+pub(crate) fn lock_both(file: File, dir: File) -> io::Result<Box<dyn DiskLock>> {
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    match dir.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => {
+            tracing::debug!(%error, "journal: its lock file is locked, its directory cannot be");
+        }
+    }
+    Ok(Box::new(SystemLock {
+        _file: file,
+        _dir: dir,
+    }))
+}
+
 #[derive(Debug)]
-struct SystemFile(File);
+pub(crate) struct SystemFile(pub(crate) File);
 
 impl DiskFile for SystemFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -315,10 +336,11 @@ impl DiskFile for SystemFile {
     }
 }
 
-/// Held through the open file: the operating system gives it back when the process ends.
+/// Held through the open files: the operating system gives them back when the process ends.
 #[derive(Debug)]
 struct SystemLock {
     _file: File,
+    _dir: File,
 }
 
 impl DiskLock for SystemLock {}

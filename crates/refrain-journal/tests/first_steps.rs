@@ -239,3 +239,19 @@ async fn a_following_cursor_hears_that_the_journal_was_closed() {
     let (error, ()) = tokio::join!(cursor.next(), async { drop(journal) });
     assert!(matches!(error, Err(ReadError::Unavailable(_))));
 }
+
+/// B1.4
+#[tokio::test]
+async fn journal_that_must_exist_is_opened_and_never_made() {
+    let root = tempfile::tempdir().unwrap();
+    let (missing, empty) = (root.path().join("missing"), root.path().join("empty"));
+    std::fs::create_dir(&empty).unwrap();
+    for dir in [&missing, &empty] {
+        let refused = FileJournal::open_with(dir, small().must_exist());
+        assert!(matches!(refused, Err(OpenError::Missing { .. })));
+    }
+    assert!(!missing.exists());
+    assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0);
+    drop(FileJournal::open_with(&empty, small()).unwrap());
+    FileJournal::open_with(&empty, small().must_exist()).unwrap();
+}

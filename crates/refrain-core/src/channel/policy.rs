@@ -87,7 +87,9 @@ impl Delay {
                 let full = first.saturating_mul(1 << doublings).min(longest);
                 // 53 bits fill the fraction of an f64 exactly.
                 let part = (chance >> 11) as f64 / (1_u64 << 53) as f64;
-                full.mul_f64(1.0 - jitter.clamp(0.0, 1.0) * part)
+                let left = full.as_secs_f64() * (1.0 - jitter.clamp(0.0, 1.0) * part);
+                // The longest delays become too long when they are rounded.
+                Duration::try_from_secs_f64(left).unwrap_or(full)
             }
         }
     }
@@ -351,5 +353,23 @@ mod tests {
             "{shortest:?}"
         );
         assert_eq!(steady.after(u32::MAX, 0), longest);
+    }
+
+    #[test]
+    fn no_delay_is_too_long_to_be_doubled() {
+        for jitter in [0.0, 0.5, 1.0] {
+            for first in [Duration::ZERO, Duration::from_secs(1), Duration::MAX] {
+                let delay = Delay::Exponential {
+                    first,
+                    longest: Duration::MAX,
+                    jitter,
+                };
+                for failures in [0, 1, u32::MAX] {
+                    for chance in [0, u64::MAX] {
+                        assert!(delay.after(failures, chance) <= Duration::MAX);
+                    }
+                }
+            }
+        }
     }
 }

@@ -178,7 +178,8 @@ impl<P: Processor> Engine<P> {
             return;
         }
         identity.clear();
-        draft.cause.encode_identity(identity);
+        let delivery = draft.lineage.map(|lineage| lineage.causation);
+        draft.cause.encode_origin(delivery, identity);
         let secret = &self.ledger.secret;
         let lineage = draft
             .lineage

@@ -2,6 +2,7 @@
 
 use super::wire::{FormatError, Reader, put_bytes, put_u8, put_u16, put_u32, put_u64};
 use crate::cause::{Cause, DeliveryId, OutcomeCause};
+use crate::id::Key;
 
 const GIVEN: u8 = 1;
 const DRAWN: u8 = 2;
@@ -38,8 +39,8 @@ impl<'a> Cause<'a> {
         }
     }
 
-    /// What makes this cause the same as another: an outcome is the same whichever attempt brought
-    /// it, a delivery whatever has been settled meanwhile.
+    /// What makes this cause the same as another of this stream: an outcome is the same whichever
+    /// attempt brought it, a delivery whatever has been settled meanwhile.
     pub(crate) fn encode_identity(&self, into: &mut Vec<u8>) {
         match *self {
             Cause::Given { source, id } => {
@@ -74,6 +75,31 @@ impl<'a> Cause<'a> {
             Cause::Timer(delivery) => {
                 put_u8(into, TIMER);
                 put_delivery(into, delivery);
+            }
+        }
+    }
+
+    /// What the keys of all that follows are derived from. `delivery` is the key of the delivery that
+    /// an outcome or a timer is of. Numbers of deliveries are left out: a journal that was put back to
+    /// an earlier time gives them to others.
+    pub(crate) fn encode_origin(&self, delivery: Option<Key>, into: &mut Vec<u8>) {
+        let own = || delivery.expect("an outcome or a timer is of a delivery");
+        match *self {
+            Cause::Given { .. } | Cause::Drawn(_) | Cause::Sequenced { .. } => {
+                self.encode_identity(into);
+            }
+            Cause::Delivered { key, .. } => {
+                put_u8(into, DELIVERED);
+                into.extend_from_slice(key.bytes());
+            }
+            Cause::Outcome { what, .. } => {
+                put_u8(into, OUTCOME);
+                into.extend_from_slice(own().bytes());
+                put_what(into, what);
+            }
+            Cause::Timer(_) => {
+                put_u8(into, TIMER);
+                into.extend_from_slice(own().bytes());
             }
         }
     }

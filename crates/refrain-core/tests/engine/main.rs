@@ -23,5 +23,6 @@ mod redelivery;
 mod redirect;
 mod reliable;
 mod request_reply;
+mod restored;
 mod snapshot;
 mod timer;

@@ -37,6 +37,7 @@ pub use report::{EndSeen, FileRole, FileSeen, Inspection, MarkSeen};
 pub use streams::StreamSeen;
 
 use run::Run;
+pub(crate) use run::tells_a_journal;
 
 /// How often an inspection starts again because segments went away while it looked at them.
 const TRIES_MAX: usize = 16;

@@ -36,7 +36,7 @@ pub(super) struct Run<'a> {
 }
 
 /// Whether a directory with a file of this name is a journal, or what is left of one.
-pub(super) fn tells_a_journal(name: &str) -> bool {
+pub(crate) fn tells_a_journal(name: &str) -> bool {
     name == MARK_FILE || matches!(FileKind::of(name), FileKind::Log(_))
 }
 
