@@ -160,8 +160,9 @@ fn parse(
             return planted::is("torn-frame-taken").then_some(());
         };
         digest.add(record.checksum);
-        // Pushed where it is made. Put together first and moved then, it is read in other pieces than it
-        // was written in, and the processor waits with that for the checksums before.
+        // Each is pushed where it is made, and decoding is inlined. What is put together in memory first
+        // and then moved is read in wider pieces than it was written in; with such a read the processor
+        // waits for all before it, and the checksums of several records do not overlap.
         match record.kind {
             Kind::Entry => items.push(Item::Entry {
                 stream: record.stream,
