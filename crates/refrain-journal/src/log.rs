@@ -9,7 +9,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::format::catalogue::Span;
-use crate::format::digest::Digest;
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use crate::format::mark::{End, Mark};
 use crate::format::record;
@@ -219,13 +218,13 @@ impl Log {
     fn salt(&mut self, pendings: &[Pending], records: &mut [u8]) -> u32 {
         let salt = self.tail.salt;
         let base = self.end.offset + FRAME_HEADER_BYTES as u32;
-        let mut digest = Digest::new(salt);
+        let mut digest = salt;
         let mut at = 0;
         self.items.clear();
         let mut next = || {
             let offset = base + crate::format::written(at);
             let header = record::add_salt(salt, &mut records[at..]);
-            digest.add(header.checksum);
+            digest = crc32c::crc32c_append(digest, &header.checksum.to_le_bytes());
             at += header.record_bytes();
             offset
         };
@@ -249,7 +248,7 @@ impl Log {
             records.len(),
             "the records are those of the submissions"
         );
-        digest.value()
+        digest
     }
 
     /// One write, one sync, one move of the mark.
