@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 use refrain_core::port::journal::{AppendError, RejectReason};
 use refrain_core::{Name, Position};
 
+use crate::names::Names;
 use crate::planted;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -22,11 +23,14 @@ use crate::sync::{Mutex, MutexGuard};
 const KEPT_WAKERS: usize = 64 * 1024;
 
 /// Those who wait for one batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flush {
     /// The places below are durable. Only grows.
     durable: AtomicU32,
     state: Mutex<State>,
+    /// What the streams are called, for those who hear of a failure. Each of them keeping the name of
+    /// its own would count up and down what all callers share.
+    names: Arc<Names>,
 }
 
 #[derive(Debug, Default)]
@@ -38,15 +42,28 @@ struct State {
 }
 
 /// Why something submitted did not become durable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Failure {
     /// It certainly did not happen.
-    Rejected(RejectReason),
+    Rejected(RejectReason, TakenBack),
     /// It may have happened.
     Unknown(String),
 }
 
+/// Streams that were taken back with what was submitted to them, so that their numbers may stand for
+/// others by now, in the order of the numbers.
+pub(crate) type TakenBack = Arc<[(u32, Name)]>;
+
 impl Flush {
+    /// For those who wait for the first batch of a journal with these names.
+    pub(crate) fn new(names: Arc<Names>) -> Flush {
+        Flush {
+            durable: AtomicU32::new(0),
+            state: Mutex::default(),
+            names,
+        }
+    }
+
     /// For those who wait for the next batch, now that nobody waits for this one. Takes the space for
     /// wakers over, unless it is large.
     pub(crate) fn next(&self) -> Flush {
@@ -60,6 +77,7 @@ impl Flush {
         Flush {
             durable: AtomicU32::new(0),
             state: Mutex::new(state),
+            names: Arc::clone(&self.names),
         }
     }
 
@@ -91,6 +109,29 @@ impl Flush {
         }
     }
 
+    /// What the caller at a place that is not durable is told.
+    fn error(&self, (stream, at): (u32, Position), failure: &Failure) -> AppendError {
+        match failure {
+            Failure::Rejected(reason, taken_back) => AppendError::Rejected {
+                stream: self.name(stream, taken_back),
+                at,
+                reason: reason.clone(),
+            },
+            Failure::Unknown(reason) => AppendError::Unknown {
+                stream: self.name(stream, &[]),
+                at,
+                reason: reason.clone(),
+            },
+        }
+    }
+
+    fn name(&self, stream: u32, taken_back: &[(u32, Name)]) -> Name {
+        match taken_back.binary_search_by_key(&stream, |(number, _)| *number) {
+            Ok(found) => taken_back[found].1.clone(),
+            Err(_) => self.names.name(stream).expect("its stream has a name"),
+        }
+    }
+
     fn is_durable(&self, place: u32) -> bool {
         place < self.durable.load(Ordering::Acquire)
     }
@@ -100,11 +141,10 @@ impl Flush {
     }
 }
 
-/// The caller's side: completes when its place is durable or failed. It alone knows the stream's
-/// name, so that the writer never touches what all callers share.
+/// The caller's side: completes when its place is durable or failed.
 #[derive(Debug)]
 pub(crate) struct Submitted {
-    pub(crate) stream: Name,
+    pub(crate) stream: u32,
     /// The position that was named.
     pub(crate) at: Position,
     /// The position that an acknowledgement answers.
@@ -127,7 +167,8 @@ impl Future for Submitted {
             return Poll::Ready(Ok(self.last));
         }
         if let Some(failure) = &state.failure {
-            return Poll::Ready(Err(self.error(failure.clone())));
+            let about = (self.stream, self.at);
+            return Poll::Ready(Err(self.flush.error(about, failure)));
         }
         let place = self.place as usize;
         if state.wakers.len() <= place {
@@ -135,16 +176,6 @@ impl Future for Submitted {
         }
         state.wakers[place] = Some(context.waker().clone());
         Poll::Pending
-    }
-}
-
-impl Submitted {
-    fn error(&self, failure: Failure) -> AppendError {
-        let (stream, at) = (self.stream.clone(), self.at);
-        match failure {
-            Failure::Rejected(reason) => AppendError::Rejected { stream, at, reason },
-            Failure::Unknown(reason) => AppendError::Unknown { stream, at, reason },
-        }
     }
 }
 
@@ -166,12 +197,23 @@ mod tests {
 
     fn submitted(flush: &Arc<Flush>, place: u32) -> Submitted {
         Submitted {
-            stream: Name::new("orders").unwrap(),
+            stream: 0,
             at: Position::FIRST,
             last: Position::FIRST,
             flush: Arc::clone(flush),
             place,
         }
+    }
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    /// Of a journal in which stream 0 is called `orders`.
+    fn flush() -> Arc<Flush> {
+        let names = Arc::<Names>::default();
+        names.add(&name("orders"), 0);
+        Arc::new(Flush::new(names))
     }
 
     fn poll(append: &mut Submitted, waker: &Waker) -> Poll<Result<Position, AppendError>> {
@@ -182,7 +224,7 @@ mod tests {
     fn a_waker_is_taken_once_and_only_with_its_own_place() {
         let wakes = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&wakes));
-        let flush = Arc::default();
+        let flush = flush();
         let (mut first, mut second) = (submitted(&flush, 0), submitted(&flush, 1));
         assert!(poll(&mut second, &waker).is_pending());
         let mut wakers = Vec::new();
@@ -204,7 +246,7 @@ mod tests {
     fn a_failure_is_told_to_whoever_is_not_durable_then_and_to_nobody_else() {
         let wakes = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&wakes));
-        let flush = Arc::default();
+        let flush = flush();
         let mut appends = [0, 1, 2].map(|place| submitted(&flush, place));
         assert!(poll(&mut appends[1], &waker).is_pending());
         flush.acknowledge(1, &mut Vec::new());
@@ -220,5 +262,27 @@ mod tests {
             third,
             Poll::Ready(Err(AppendError::Unknown { .. }))
         ));
+    }
+
+    #[test]
+    fn whoever_is_rejected_is_told_its_own_stream_even_if_the_number_stands_for_another_by_now() {
+        let flush = flush();
+        let mut kept = submitted(&flush, 0);
+        let mut taken_back = Submitted {
+            stream: 1,
+            ..submitted(&flush, 1)
+        };
+        flush.names.add(&name("bills"), 1);
+        let gone = Arc::from([(1, name("first"))]);
+        flush.fail(Failure::Rejected(RejectReason::Full, gone));
+        let told = |append| {
+            let polled = poll(append, Waker::noop());
+            let Poll::Ready(Err(AppendError::Rejected { stream, .. })) = polled else {
+                panic!("{polled:?}")
+            };
+            stream
+        };
+        assert_eq!(told(&mut kept), name("orders"));
+        assert_eq!(told(&mut taken_back), name("first"));
     }
 }

@@ -39,6 +39,7 @@ mod read_side;
 mod reader;
 mod readers;
 mod reading;
+mod recent;
 mod recovery;
 mod scan;
 mod sealed;

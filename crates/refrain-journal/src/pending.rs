@@ -12,6 +12,7 @@ use refrain_core::{Name, Position};
 use crate::completion::Flush;
 use crate::format::frame::FRAME_HEADER_BYTES;
 use crate::format::record::{self, Declaration, RECORD_HEADER_BYTES};
+use crate::names::Names;
 
 /// Bytes of buffers that are kept for the next flush. One flush in a burst may need many more.
 const KEPT_BYTES: usize = 8 * 1024 * 1024;
@@ -54,6 +55,14 @@ impl Pending {
         }
     }
 
+    /// The stream that is new with it: its number and its name.
+    pub(crate) fn founds(&self) -> Option<(u32, Name)> {
+        match &self.work {
+            Work::Found(_, name) => Some((self.stream, name.clone())),
+            Work::Append(_) | Work::Forget(_) => None,
+        }
+    }
+
     /// Entries that it records.
     pub(crate) fn entries(&self) -> u32 {
         match &self.work {
@@ -82,17 +91,16 @@ pub(crate) struct Gathered {
     flush: Arc<Flush>,
 }
 
-impl Default for Gathered {
-    fn default() -> Gathered {
+impl Gathered {
+    /// Nothing yet, of a journal with these names.
+    pub(crate) fn new(names: Arc<Names>) -> Gathered {
         Gathered {
             bytes: vec![0; FRAME_HEADER_BYTES],
             pendings: Vec::new(),
-            flush: Arc::default(),
+            flush: Arc::new(Flush::new(names)),
         }
     }
-}
 
-impl Gathered {
     pub(crate) fn is_empty(&self) -> bool {
         self.pendings.is_empty()
     }

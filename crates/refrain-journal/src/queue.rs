@@ -10,14 +10,21 @@ use std::time::Duration;
 use refrain_core::port::journal::{AppendError, Batch, RejectReason};
 use refrain_core::{Name, Position};
 
-use crate::completion::{Failure, Flush, Submitted};
-use crate::format::record::{DECLARATION_BYTES_MAX, Declaration};
+use crate::completion::{Failure, Flush, Submitted, TakenBack};
+use crate::format::record::Declaration;
 use crate::names::{Looked, Names, STREAMS_MAX};
 use crate::options::Settings;
-use crate::pending::{Gathered, Pending, Records, Work, entry_bytes, founded};
+use crate::pending::{Gathered, Pending, Records, Work, founded};
 use crate::planted;
+use crate::recent;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, give_way_until};
+
+mod limits;
+mod waiting;
+
+use limits::Limits;
+use waiting::{Status, Waiting, WriterState};
 
 /// How often a writer that has nothing to do gives way to other threads before it goes to sleep:
 /// some 15 microseconds, about as long as a lone caller takes from its answer to its next append.
@@ -33,44 +40,6 @@ pub(crate) struct Queue {
     bell: Condvar,
     /// Set while the writer looks out and there is something to do.
     called: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Limits {
-    appends_max: usize,
-    bytes_max: usize,
-    append_bytes_max: usize,
-    entry_bytes_max: usize,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    status: Status,
-    /// The position that the next append to each stream must name.
-    next: Vec<u64>,
-    gathered: Gathered,
-    /// How often a stream was taken back, as in [`Names`].
-    removals: u64,
-    /// The segment below which nothing is needed any more, until the writer took notice.
-    retire: Option<u64>,
-    writer: WriterState,
-}
-
-/// Whether appends are taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Status {
-    Open,
-    Full,
-    Stopped(String),
-    Closed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WriterState {
-    Busy,
-    /// Does not wait yet, but looks whether it is called.
-    LooksOut,
-    Waits,
 }
 
 /// What the writer does next.
@@ -97,23 +66,11 @@ impl Queue {
     /// A queue for streams whose next positions are `next`.
     pub(crate) fn new(settings: &Settings, names: Arc<Names>, next: Vec<u64>) -> Queue {
         Queue {
-            names,
-            limits: Limits {
-                appends_max: settings.queue_appends_max,
-                bytes_max: settings.queue_bytes_max,
-                append_bytes_max: settings.append_bytes_max(),
-                entry_bytes_max: settings.entry_bytes_max(),
-            },
-            waiting: Mutex::new(Waiting {
-                status: Status::Open,
-                next,
-                gathered: Gathered::default(),
-                removals: 0,
-                retire: None,
-                writer: WriterState::Busy,
-            }),
+            limits: Limits::new(settings),
+            waiting: Mutex::new(Waiting::new(Arc::clone(&names), next)),
             bell: Condvar::new(),
             called: AtomicBool::new(false),
+            names,
         }
     }
 
@@ -128,7 +85,7 @@ impl Queue {
         at: Position,
         batch: &Batch,
     ) -> Result<Submitted, AppendError> {
-        if let Err(reason) = self.check_size(batch) {
+        if let Err(reason) = self.limits.check_size(batch) {
             return Err(rejected(name, at, reason));
         }
         let prepared = self.prepare(name, at, batch);
@@ -138,7 +95,7 @@ impl Queue {
     /// Encodes the batch, if the stream has a number already. Needs no lock.
     fn prepare(&self, name: &Name, at: Position, batch: &Batch) -> Prepared {
         let mut records = Records::new();
-        let looked = self.names.look(name);
+        let looked = recent::look(&self.names, name);
         if let Some(looked) = looked {
             records.add_entries(looked.stream, at, batch);
         }
@@ -196,7 +153,7 @@ impl Queue {
         let flush = Arc::clone(waiting.gathered.flush());
         self.ring(waiting);
         Ok(Submitted {
-            stream: name.clone(),
+            stream,
             at,
             last,
             flush,
@@ -237,7 +194,7 @@ impl Queue {
         let flush = Arc::clone(waiting.gathered.flush());
         self.ring(waiting);
         Ok(Some(Submitted {
-            stream: name.clone(),
+            stream,
             at: below,
             last: below,
             flush,
@@ -245,40 +202,9 @@ impl Queue {
         }))
     }
 
-    fn check_size(&self, batch: &Batch) -> Result<(), RejectReason> {
-        if batch.is_empty() {
-            return Err(RejectReason::Empty);
-        }
-        let too_large = |bytes, bytes_max| RejectReason::TooLarge { bytes, bytes_max };
-        let limits = &self.limits;
-        if let Some(entry) = batch
-            .entries()
-            .find(|entry| entry.len() > limits.entry_bytes_max)
-        {
-            return Err(too_large(entry.len(), limits.entry_bytes_max));
-        }
-        let bytes = entry_bytes(batch) + DECLARATION_BYTES_MAX;
-        if bytes > limits.append_bytes_max {
-            return Err(too_large(bytes, limits.append_bytes_max));
-        }
-        Ok(())
-    }
-
     fn check_room(&self, waiting: &Waiting, bytes: usize) -> Result<(), RejectReason> {
-        match &waiting.status {
-            Status::Open => {}
-            Status::Full => return Err(RejectReason::Full),
-            Status::Stopped(reason) => return Err(RejectReason::Stopped(reason.clone())),
-            Status::Closed => return Err(RejectReason::Closed),
-        }
-        let gathered = &waiting.gathered;
-        let is_first = gathered.is_empty();
-        let fits = gathered.pendings().len() < self.limits.appends_max
-            && gathered.record_bytes() + bytes <= self.limits.bytes_max;
-        if is_first || fits || planted::is("queue-unbounded") {
-            return Ok(());
-        }
-        Err(RejectReason::Overloaded)
+        waiting.check_open()?;
+        self.limits.check_room(&waiting.gathered, bytes)
     }
 
     fn add_stream(
@@ -398,7 +324,7 @@ impl Queue {
             );
             waiting.status = Status::Stopped(reason.to_owned());
         }
-        let rest = std::mem::take(&mut waiting.gathered);
+        let rest = waiting.empty(&self.names);
         self.ring(waiting);
         if planted::is("stopped-without-telling") {
             return;
@@ -415,38 +341,19 @@ impl Queue {
         if waiting.status == Status::Open {
             waiting.status = Status::Full;
         }
-        let rest = std::mem::take(&mut waiting.gathered);
-        let submitted = taken.pendings()[from..].iter().chain(rest.pendings());
-        for pending in submitted.rev() {
+        let rest = waiting.empty(&self.names);
+        let submitted = || taken.pendings()[from..].iter().chain(rest.pendings());
+        for pending in submitted().rev() {
             if !planted::is("rejected-keeps-its-position") {
-                self.take_back(&mut waiting, pending);
+                waiting.take_back(&self.names, pending);
             }
         }
         drop(waiting);
+        // Streams get their numbers in order, so these are in the order of the numbers.
+        let taken_back: TakenBack = submitted().filter_map(Pending::founds).collect();
         for flush in [taken.flush(), rest.flush()] {
-            flush.fail(Failure::Rejected(RejectReason::Full));
-        }
-    }
-
-    /// Undoes what a submission changed, the latest first.
-    fn take_back(&self, waiting: &mut Waiting, pending: &Pending) {
-        let stream = pending.stream as usize;
-        let entries = match &pending.work {
-            Work::Append(entries) | Work::Found(entries, _) => u64::from(*entries),
-            Work::Forget(_) => return,
-        };
-        let before = waiting.next[stream] - entries;
-        assert_eq!(before, pending.at.get(), "appends are taken back in order");
-        waiting.next[stream] = before;
-        if let Work::Found(_, name) = &pending.work {
-            assert_eq!(
-                stream + 1,
-                waiting.next.len(),
-                "streams are taken back in order"
-            );
-            waiting.next.pop();
-            self.names.remove(name);
-            waiting.removals += 1;
+            let taken_back = Arc::clone(&taken_back);
+            flush.fail(Failure::Rejected(RejectReason::Full, taken_back));
         }
     }
 

@@ -39,13 +39,14 @@ impl Writer {
         keeper: Arc<Keeper>,
         mark_sync_idle: Duration,
     ) -> Writer {
+        let taken = Gathered::new(Arc::clone(&read_side.names));
         Writer {
             log,
             queue,
             read_side,
             keeper,
             mark_sync_idle,
-            taken: Gathered::default(),
+            taken,
             settled: 0,
             wakers: Vec::new(),
         }

@@ -17,7 +17,8 @@ fn batch() -> Batch {
 fn queue() -> (Queue, Gathered) {
     let settings = JournalOptions::default().check().unwrap();
     let queue = Queue::new(&settings, Arc::default(), Vec::new());
-    (queue, Gathered::default())
+    let taken = Gathered::new(Arc::clone(&queue.names));
+    (queue, taken)
 }
 
 #[test]
