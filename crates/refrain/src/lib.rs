@@ -118,12 +118,12 @@
 //! | let go | [`RetentionPolicy`], [`Hold`], [`Checkpoints`], [`Refrain::retain`] |
 //! | look back | [`Handle::state_at`], [`History`], [`Entries`], [`StateDigest`] |
 
-mod bound_snapshot;
 mod builder;
 mod clock;
 mod description;
 mod driver;
 mod entries;
+mod entropy;
 pub mod entry;
 mod error;
 mod handle;

@@ -58,7 +58,7 @@ async fn start(place: &Place, backups: Backups) -> Refrain {
     builder.start().await.unwrap()
 }
 
-/// Ten more entries and a snapshot, twice: the older ones are of no use to the program itself.
+/// Ten more entries and a snapshot with its watermark, twice: the older ones are of no use to the program itself.
 async fn go_on(refrain: &Refrain) -> Retained {
     let till = refrain.processor::<Till>("till");
     for _ in 0..2 {
@@ -171,11 +171,11 @@ async fn retention_goes_on_when_a_newer_backup_is_verified_and_the_older_one_rem
     assert_eq!(go_on(&refrain).await.forgotten, 0, "still none");
     verify(&place, &first);
     let with_first = go_on(&refrain).await;
-    assert_eq!(with_first.first, Some(position(22)));
+    assert_eq!(with_first.first, Some(position(24)));
     let second = create(&place);
     verify(&place, &second);
     let till = refrain.processor::<Till>("till");
-    assert_eq!(till.retain().await.unwrap().first, Some(position(22)));
+    assert_eq!(till.retain().await.unwrap().first, Some(position(24)));
     let manifest = place.path("backups").join(format!("backups/{first}.json"));
     std::fs::remove_file(manifest).unwrap();
     let retained = go_on(&refrain).await;
@@ -198,9 +198,9 @@ async fn backups_are_listed_with_when_they_were_verified() {
     assert_eq!(listed(&place)["held_from"], 1);
     verify(&place, &id);
     assert_eq!(verified()["check"], "every-byte");
-    assert_eq!(listed(&place)["held_from"], 22);
+    assert_eq!(listed(&place)["held_from"], 24);
     let ran = run!("ls", place.path("journal"), "--backups", &backups);
-    assert!(ran.assert_exit(0).out.contains("from 22"), "{}", ran.out);
+    assert!(ran.assert_exit(0).out.contains("from 24"), "{}", ran.out);
 
     let note = backups.join(format!("verified/{id}.json"));
     std::fs::write(&note, "{").unwrap();
