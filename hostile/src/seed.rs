@@ -35,7 +35,12 @@ pub fn write(dir: &Path) -> io::Result<()> {
     )?;
     let requests = crate::target::request_seeds();
     let responses = crate::target::response_seeds();
-    for (target, seeds) in [("request", requests), ("response", responses)] {
+    let notes = crate::target::note_seeds().to_vec();
+    for (target, seeds) in [
+        ("note", notes),
+        ("request", requests),
+        ("response", responses),
+    ] {
         for (number, seed) in seeds.into_iter().enumerate() {
             std::fs::write(dir.join(target).join(format!("seed-{number}")), seed)?;
         }

@@ -42,12 +42,6 @@ impl Failure {
         self
     }
 
-    /// Says before it what it is about.
-    pub(crate) fn about(mut self, what: &str) -> Failure {
-        self.what = format!("{what}: {}", self.what);
-        self
-    }
-
     pub(crate) fn io(what: &str, error: &io::Error) -> Failure {
         Failure::new(Exit::Unusable, format!("{what}: {error}"))
     }

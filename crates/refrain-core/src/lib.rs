@@ -129,7 +129,7 @@ pub use engine::{
 };
 pub use entry::{
     Actor, Begun, ChannelMoved, DeclaredChannel, Entry, Envelope, Envelopes, Events, FormatError,
-    InDoubt, Move, RecordedMessage, Step, StepVerdict, StopReason,
+    InDoubt, Move, RecordedMessage, Step, StepVerdict, StopReason, Watermark,
 };
 pub use id::{Epoch, Key, Name, NameError, Position};
 pub use ledger::Remember;

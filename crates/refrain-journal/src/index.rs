@@ -6,14 +6,17 @@
 //! Of the open segment the index keeps the offset of every record, of what is sealed only which
 //! files there are.
 
-use std::collections::HashMap;
+mod followers;
+mod stored;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
 
 use refrain_core::Name;
 
-use crate::format::catalogue::{Row, Span};
+use self::followers::Followers;
+use crate::format::catalogue::Span;
 use crate::format::mark::End;
 use crate::format::record::Declaration;
 use crate::format::segment_header::SegmentHeader;
@@ -41,7 +44,7 @@ pub(crate) struct Index {
     by_name: Option<Vec<u32>>,
     /// Numbers of streams are below it.
     streams_max: u32,
-    followers: HashMap<Name, Vec<Waker>>,
+    followers: Followers,
 }
 
 /// What is known of one stream. Kept small: there may be millions, most of them idle.
@@ -89,7 +92,7 @@ impl Index {
             open: OpenSegment::new(header, start),
             by_name: None,
             streams_max: STREAMS_MAX,
-            followers: HashMap::new(),
+            followers: Followers::default(),
         }
     }
 
@@ -201,67 +204,6 @@ impl Index {
         let sealed = self.seal(span, header);
         self.open.start = end;
         Some(sealed)
-    }
-
-    /// Adds what the index file of a log segment says: first the rows, then the declarations, then
-    /// [`Index::add_sealed`].
-    pub(crate) fn add_row(&mut self, row: &Row) -> Result<(), Contradiction> {
-        let is_unseen = self.is_unseen(row.stream)?;
-        let stream = &mut self.streams[row.stream as usize];
-        if is_unseen {
-            stream.first = row.first;
-        } else if stream.next != row.first {
-            return Err(Contradiction::new(row.stream, "its segments do not join"));
-        }
-        stream.next = row.next();
-        Ok(())
-    }
-
-    /// As [`Index::add_row`]: a declaration of an index file, which entries may follow.
-    pub(crate) fn add_declaration(&mut self, new: &Declaration) -> Result<(), Contradiction> {
-        self.is_unseen(new.stream)?;
-        let stream = &mut self.streams[new.stream as usize];
-        stream.next = stream.next.max(new.next);
-        let next = stream.next;
-        self.declare(&Declaration {
-            next,
-            ..new.clone()
-        })
-    }
-
-    /// As [`Index::add_declaration`], of a stream segment, whose declarations come before its rows:
-    /// what lies below the first kept position may be missing.
-    pub(crate) fn add_kept(&mut self, new: &Declaration) -> Result<(), Contradiction> {
-        let is_unseen = self.is_unseen(new.stream)?;
-        let stream = &mut self.streams[new.stream as usize];
-        if !is_unseen {
-            stream.next = stream.next.max(new.first);
-        } else {
-            stream.next = new.first;
-        }
-        let next = stream.next;
-        self.declare(&Declaration {
-            next,
-            ..new.clone()
-        })
-    }
-
-    /// Ends what [`Index::add_kept`] began for a stream, when its rows are added.
-    pub(crate) fn end_kept(&mut self, new: &Declaration) {
-        let stream = &mut self.streams[new.stream as usize];
-        stream.next = stream.next.max(new.next);
-    }
-
-    /// Adds a stream as the directory knows it.
-    pub(crate) fn add_stream(&mut self, new: &Declaration) -> Result<(), Contradiction> {
-        self.is_unseen(new.stream)?;
-        let stream = &mut self.streams[new.stream as usize];
-        (stream.first, stream.next) = (new.first, new.next);
-        if planted::is("position-used-again") {
-            stream.next = new.first;
-        }
-        stream.next += u64::from(planted::is("position-passed-over"));
-        self.names.learn(new.stream, &new.name)
     }
 
     /// Adds a part of the history, whose streams are known.
@@ -428,10 +370,7 @@ impl Index {
 
     /// Wakes `waker` when `stream` gets an entry.
     pub(crate) fn follow(&mut self, stream: &Name, waker: &Waker) {
-        let waiting = self.followers.entry(stream.clone()).or_default();
-        if !waiting.iter().any(|other| other.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
+        self.followers.add(stream, waker);
     }
 
     /// Who waits for entries of `stream`; they no longer do.
@@ -440,14 +379,12 @@ impl Index {
             return Vec::new();
         }
         let name = self.names.name(stream);
-        name.and_then(|name| self.followers.remove(&name))
-            .unwrap_or_default()
+        name.map_or_else(Vec::new, |name| self.followers.take(&name))
     }
 
     /// Who waits for anything; they no longer do.
     pub(crate) fn take_all_followers(&mut self) -> Vec<Waker> {
-        let all = std::mem::take(&mut self.followers);
-        all.into_values().flatten().collect()
+        self.followers.take_all()
     }
 
     /// Whether anybody waits.

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use crate::format::digest::Digest;
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader, Sealed};
 use crate::format::mark::End;
 use crate::format::record::{self, Declaration, Kind, RECORD_HEADER_BYTES, RecordHeader};
@@ -14,8 +15,9 @@ use crate::recovery::table::Found;
 use crate::segment::Segment;
 use crate::storage::read_up_to;
 
-/// Bytes that a window reads at once; it grows to the largest frame.
-const WINDOW_BYTES: usize = 1024 * 1024;
+/// Bytes that a window reads at once, unless a frame is larger. What was just read is then still near
+/// the processor when its checksums are computed.
+const WINDOW_BYTES: usize = 256 * 1024;
 
 /// One record of a frame, as the index needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,24 +153,27 @@ fn parse(
     items: &mut Vec<Item>,
 ) -> Option<()> {
     items.clear();
-    let mut digest = salt;
+    let mut digest = Digest::new(salt);
     let mut at = 0;
     while at < body.len() {
         let Some((record, content)) = record::decode(salt, &body[at..]) else {
             return planted::is("torn-frame-taken").then_some(());
         };
-        digest = crc32c::crc32c_append(digest, &record.checksum.to_le_bytes());
-        items.push(match record.kind {
-            Kind::Entry => Item::Entry {
+        digest.add(record.checksum);
+        // Each is pushed where it is made, and decoding is inlined. What is put together in memory first
+        // and then moved is read in wider pieces than it was written in; with such a read the processor
+        // waits for all before it, and the checksums of several records do not overlap.
+        match record.kind {
+            Kind::Entry => items.push(Item::Entry {
                 stream: record.stream,
                 position: record.position,
                 offset: u32::try_from(body_at + at).ok()?,
-            },
-            Kind::Stream => Item::Stream(Declaration::decode(&record, content)?),
-        });
+            }),
+            Kind::Stream => items.push(Item::Stream(Declaration::decode(&record, content)?)),
+        }
         at += record.record_bytes();
     }
-    let is_whole = digest == header.digest && items.len() == header.records as usize;
+    let is_whole = digest.value() == header.digest && items.len() == header.records as usize;
     is_whole.then_some(())
 }
 
@@ -176,6 +181,8 @@ fn parse(
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     start: usize,
+    /// How many of `bytes` are those of the segment. What is behind them is left over.
+    held: usize,
     bytes: Vec<u8>,
 }
 
@@ -183,7 +190,7 @@ impl Window {
     /// Whether `length` bytes at `offset` were read already.
     fn holds(&self, offset: u32, length: usize) -> bool {
         let offset = offset as usize;
-        offset >= self.start && offset + length <= self.start + self.bytes.len()
+        offset >= self.start && offset + length <= self.start + self.held
     }
 
     /// `length` bytes at `offset`. Behind the end of a file that is shorter than it should be
@@ -200,15 +207,17 @@ impl Window {
             let room = segment.header.segment_bytes as usize - offset;
             let wanted = length.max(WINDOW_BYTES.min(room));
             let kept = self.keep_from(offset);
-            self.bytes.resize(wanted, 0);
-            self.start = offset;
-            let rest = (offset + kept) as u64;
-            let read = read_up_to(segment.file.as_ref(), &mut self.bytes[kept..], rest);
+            if self.bytes.len() < wanted {
+                self.bytes.resize(wanted, 0);
+            }
+            (self.start, self.held) = (offset, wanted);
+            let missing = &mut self.bytes[kept..wanted];
+            let read = read_up_to(segment.file.as_ref(), missing, (offset + kept) as u64);
             if read.is_err() {
                 *self = Window::default();
             }
             let filled = kept + read?;
-            self.bytes[filled..].fill(0);
+            self.bytes[filled..wanted].fill(0);
         }
         let from = offset - self.start;
         Ok(&self.bytes[from..from + length])
@@ -217,11 +226,11 @@ impl Window {
     /// Moves what is held from `offset` on to the front, and says how much that is: a frame that
     /// crosses the end of the window is not read twice.
     fn keep_from(&mut self, offset: usize) -> usize {
-        let end = self.start + self.bytes.len();
+        let end = self.start + self.held;
         if !(self.start..end).contains(&offset) {
             return 0;
         }
-        self.bytes.copy_within(offset - self.start.., 0);
+        self.bytes.copy_within(offset - self.start..self.held, 0);
         end - offset
     }
 }
@@ -236,7 +245,7 @@ mod tests {
         identity: 1,
         number: 1,
         epoch: 1,
-        segment_bytes: 4 << 20,
+        segment_bytes: 4 * WINDOW_BYTES as u32,
     };
 
     /// Every byte differs from those around it and from those a window away.
@@ -250,7 +259,7 @@ mod tests {
     fn a_window_gives_the_bytes_of_the_file_wherever_it_was_before_and_zeros_behind_its_end() {
         let dir = tempfile::tempdir().unwrap();
         let (segment, _) = Segment::create(&FileSystem, dir.path(), HEADER).unwrap();
-        let mut expected = content(3 << 20);
+        let mut expected = content(3 * WINDOW_BYTES);
         let path = dir.path().join("short");
         let file = FileSystem.open(&path, Access::Create).unwrap();
         write_all_at(file.as_ref(), &expected, 0).unwrap();
@@ -265,6 +274,7 @@ mod tests {
             (4096, 3 * WINDOW_BYTES),
             (4 * WINDOW_BYTES as u32 - 40, 40),
             (0, 64),
+            (64, WINDOW_BYTES + 100),
         ];
         let mut window = Window::default();
         for (offset, length) in steps {

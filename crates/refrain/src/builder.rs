@@ -7,7 +7,9 @@ use refrain_core::port::destination::Destination;
 use refrain_core::port::hold::Hold;
 use refrain_core::port::journal::Journal;
 use refrain_core::port::snapshots::Snapshots;
-use refrain_core::{ChannelOptions, Name, OneWay, Processor, Remember, RequestReply, Route};
+use refrain_core::{
+    ChannelOptions, Name, OneWay, Processor, Remember, RequestReply, Route, Timestamp,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, Semaphore};
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::description::{Describes, Description, Surroundings};
+use crate::entropy::Entropy;
 use crate::error::{BuildError, StartError};
 use crate::lead::{End, Lead};
 use crate::processor_destination::ProcessorDestination;
@@ -41,6 +44,8 @@ pub struct Builder {
     snapshot_policy: SnapshotPolicy,
     recovering_max: usize,
     holds: Vec<Arc<dyn Hold>>,
+    clock: Option<Clock>,
+    entropy: Entropy,
     members: Vec<Box<dyn Describes>>,
 }
 
@@ -52,6 +57,8 @@ impl Builder {
             snapshot_policy: SnapshotPolicy::on_request(),
             recovering_max: RECOVERING_DEFAULT,
             holds: Vec::new(),
+            clock: None,
+            entropy: Entropy::System,
             members: Vec::new(),
         }
     }
@@ -91,6 +98,31 @@ impl Builder {
     #[must_use]
     pub fn hold(mut self, hold: impl Hold) -> Builder {
         self.holds.push(Arc::new(hold));
+        self
+    }
+
+    /// For a simulation that repeats byte by byte: whatever is drawn at random follows from `seed`, and
+    /// it is `time` now. Identities of messages that are given none are still drawn from the system.
+    ///
+    /// Never outside of tests: two runs with one seed draw the same secrets, and so the same keys.
+    ///
+    /// ```
+    /// use refrain::{MemoryJournal, Refrain, Timestamp};
+    ///
+    /// let builder = Refrain::builder()
+    ///     .simulated(7, Timestamp::EPOCH)
+    ///     .journal(MemoryJournal::new());
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    /// # let _inside = runtime.enter();
+    /// # builder.launch().unwrap();
+    /// ```
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with a timer.
+    #[must_use]
+    pub fn simulated(mut self, seed: u64, time: Timestamp) -> Builder {
+        self.clock = Some(Clock::start_at(time));
+        self.entropy = Entropy::seeded(seed);
         self
     }
 
@@ -135,7 +167,8 @@ impl Builder {
             journal: self.journal.ok_or(BuildError::NoJournal)?,
             snapshots: self.snapshots,
             snapshot_policy: self.snapshot_policy,
-            clock: Clock::start(),
+            clock: self.clock.unwrap_or_else(Clock::start),
+            entropy: self.entropy,
             signals: Signals::new(),
             holds: self.holds,
             permits: Arc::new(Semaphore::new(self.recovering_max)),

@@ -23,8 +23,13 @@ impl Clock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let micros = u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX);
+        Clock::start_at(Timestamp::from_micros(micros))
+    }
+
+    /// A clock that says it is `time` now.
+    pub(crate) fn start_at(time: Timestamp) -> Clock {
         Clock {
-            start: Timestamp::from_micros(micros),
+            start: time,
             counted_from: Instant::now(),
         }
     }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::driver::{self, Inlets, Parts};
+use crate::entropy::Entropy;
 use crate::error::BuildError;
 use crate::handle::{BATCH_MAX, Handle, Past, Shared};
 use crate::lead::{Lead, check_channels, outlets};
@@ -37,6 +38,7 @@ pub(crate) struct Surroundings {
     pub(crate) snapshots: Option<Arc<dyn Snapshots>>,
     pub(crate) snapshot_policy: SnapshotPolicy,
     pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
     pub(crate) signals: Signals,
     pub(crate) holds: Vec<Arc<dyn Hold>>,
     pub(crate) permits: Arc<Semaphore>,
@@ -166,6 +168,7 @@ where
             outlets: HashMap::new(),
             snapshots: around.snapshot_policy,
             clock: around.clock,
+            entropy: around.entropy.clone(),
             signals: around.signals.clone(),
             progress,
             permits: around.permits.clone(),

@@ -2,5 +2,5 @@
 
 pub use refrain_core::{
     Actor, Begun, Cause, ChannelMoved, DeclaredChannel, DeliveryId, Entry, Envelope, Envelopes,
-    Events, FormatError, Move, OutcomeCause, RecordedMessage, Step, StepVerdict,
+    Events, FormatError, Move, OutcomeCause, RecordedMessage, Step, StepVerdict, Watermark,
 };

@@ -114,16 +114,16 @@
 //! | start and stop | [`Refrain::builder`], [`Builder::launch`], [`Refrain::drain`] |
 //! | ask and look | [`Handle`], [`AskError`], [`MessageId`] |
 //! | watch | [`Refrain::events`], [`Signal`], [`ChannelStatus`], [`RecoveryStatus`] |
-//! | keep | [`FileJournal`], [`FileSnapshots`], [`SnapshotPolicy`]; [`MemoryJournal`] for tests |
+//! | keep | [`FileJournal`], [`JournalOptions`], [`FileSnapshots`], [`SnapshotPolicy`]; [`MemoryJournal`] for tests |
 //! | let go | [`RetentionPolicy`], [`Hold`], [`Checkpoints`], [`Refrain::retain`] |
 //! | look back | [`Handle::state_at`], [`History`], [`Entries`], [`StateDigest`] |
 
-mod bound_snapshot;
 mod builder;
 mod clock;
 mod description;
 mod driver;
 mod entries;
+mod entropy;
 pub mod entry;
 mod error;
 mod handle;

@@ -164,6 +164,7 @@ fn time_of(bytes: &[u8]) -> Result<Timestamp, String> {
         Entry::Begun(begun) => begun.time,
         Entry::Step(step) => step.time,
         Entry::ChannelMoved(moved) => moved.time,
+        Entry::Watermark(watermark) => watermark.time,
     })
 }
 

@@ -4,15 +4,21 @@
 //! or the journal holds what it held, and then the place must be one of those that mean nothing,
 //! which [`Meaningless`] lists. Anything else is a violation.
 
+mod control;
+mod meaning;
+
 use std::collections::BTreeMap;
 
 use refrain_core::port::journal::ReadError;
 use refrain_core::{Name, Position};
 use refrain_journal::OpenError;
-use refrain_journal::fuzzing::{self, Kept, Part, Refusal, layout};
+use refrain_journal::fuzzing::{self, Kept, Refusal};
 
 use crate::disk::Files;
 use crate::specimen::{self, Specimen};
+pub use control::{Control, resealed_flips, resealed_snapshot_flips, rolled_back};
+pub use meaning::Meaningless;
+use meaning::Places;
 
 /// What came of damage in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,51 +29,6 @@ pub enum Seen {
     NotServed,
     /// The journal holds what it held.
     Unchanged(Meaningless),
-}
-
-/// Places of a closed journal that a flipped bit does not change the meaning of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Meaningless {
-    /// Bytes 48 to 4095 of a segment.
-    Padding,
-    /// Zeros behind the last frame of a segment.
-    BehindTheEnd,
-    /// The header of a frame in a sealed segment, which nobody reads while its index is right.
-    SealedFrame,
-    /// A declaration in a sealed segment; its index has it as well.
-    SealedDeclaration,
-    /// An index: it is made again from its segment.
-    Index,
-    /// A slot of the mark: the other one counts.
-    Slot,
-    /// Bytes of the mark's file that belong to no slot.
-    BetweenSlots,
-    /// The header of the spare segment: it holds nothing, and is made again.
-    Spare,
-    /// The header of a sealed segment, or declarations of a stream segment: the directory says it as
-    /// well, and nobody reads them while it is right.
-    InDirectory,
-    /// The directory: what it says is gathered again from the other files.
-    Directory,
-    /// Of a whole file: one that is not needed, or is made again.
-    Whole,
-}
-
-impl Meaningless {
-    /// Places that nothing was written to.
-    fn is_zeros(self) -> bool {
-        match self {
-            Meaningless::Padding | Meaningless::BehindTheEnd | Meaningless::BetweenSlots => true,
-            Meaningless::SealedFrame
-            | Meaningless::SealedDeclaration
-            | Meaningless::Index
-            | Meaningless::Slot
-            | Meaningless::Spare
-            | Meaningless::InDirectory
-            | Meaningless::Directory
-            | Meaningless::Whole => false,
-        }
-    }
 }
 
 /// How often each outcome was seen.
@@ -167,85 +128,6 @@ pub fn files(specimen: &Specimen) -> Tally {
         }
     }
     tally
-}
-
-/// The controls: damage that nothing can see, which the same check must find.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Control {
-    /// How often it was tried.
-    pub runs: u64,
-    /// How often the check went red.
-    pub red: u64,
-}
-
-impl Control {
-    fn run(&mut self, is_red: bool) {
-        self.runs += 1;
-        self.red += u64::from(is_red);
-    }
-}
-
-/// Flips bits of all entries in log segments and makes the checksums right: the journal serves them.
-#[must_use]
-pub fn resealed_flips(specimen: &Specimen) -> Control {
-    let mut control = Control::default();
-    let damage = Damage {
-        name: "",
-        meaningless: None,
-    };
-    for name in specimen
-        .files
-        .0
-        .keys()
-        .filter(|name| name.ends_with(".log"))
-    {
-        let parts = layout(specimen.files.bytes(name)).into_iter();
-        for (record, _) in parts.filter(|(_, part)| *part == Part::Entry) {
-            let mut files = specimen.files.clone();
-            if let Some(byte) = files
-                .bytes_mut(name)
-                .and_then(|bytes| bytes.get_mut(record.end - 1))
-            {
-                *byte ^= 1;
-            }
-            let (opened, _) = specimen::open(files.resealed());
-            control.run(damage.verdict(specimen, opened).is_err());
-        }
-    }
-    control
-}
-
-/// Puts all files of an earlier time in the place of those of now.
-#[must_use]
-pub fn rolled_back(specimen: &Specimen) -> Control {
-    let damage = Damage {
-        name: "",
-        meaningless: None,
-    };
-    let (opened, _) = specimen::open(specimen.earlier.clone());
-    let mut control = Control::default();
-    control.run(damage.verdict(specimen, opened).is_err());
-    control
-}
-
-/// Flips bits of a snapshot's content and makes the checksum right: it is served.
-///
-/// # Panics
-/// When a snapshot cannot be stored in memory.
-#[must_use]
-pub fn resealed_snapshot_flips() -> Control {
-    let stream = Name::new("orders").expect("it is a name");
-    let (whole, content) = specimen::snapshot(&stream, Position::FIRST);
-    let mut control = Control::default();
-    for byte in whole.len() - content.len()..whole.len() {
-        let mut bytes = whole.clone();
-        bytes[byte] ^= 1;
-        let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..]);
-        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
-        let served = fuzzing::snapshot(&stream, Position::FIRST, &bytes);
-        control.run(served.is_some_and(|served| served != content));
-    }
-    control
 }
 
 /// Flips each bit of a snapshot's file.
@@ -372,55 +254,4 @@ impl Damage<'_> {
 
 fn names_a_place(place: &str) -> bool {
     place.contains(" at offset ")
-}
-
-/// Which bytes of a file mean nothing.
-struct Places {
-    parts: Vec<(std::ops::Range<usize>, Option<Meaningless>)>,
-}
-
-impl Places {
-    fn of(name: &str, bytes: &[u8], specimen: &Specimen) -> Places {
-        let end = bytes.len();
-        let parts = if name == "mark" {
-            vec![
-                (0..80, Some(Meaningless::Slot)),
-                (80..2048, Some(Meaningless::BetweenSlots)),
-                (2048..2128, Some(Meaningless::Slot)),
-                (2128..end, Some(Meaningless::BetweenSlots)),
-            ]
-        } else if name.ends_with(".idx") {
-            vec![(0..end, Some(Meaningless::Index))]
-        } else if name == "directory" {
-            vec![(0..end, Some(Meaningless::Directory))]
-        } else if let Some(number) = name.strip_suffix(".log") {
-            let is_spare = layout(bytes).len() == specimen::EMPTY_PARTS;
-            let is_sealed = specimen.files.0.contains_key(&format!("{number}.idx"));
-            let is_known = specimen.has_directory() && !is_spare && !specimen.is_tail(name);
-            let meaning = |part| match part {
-                Part::Padding => Some(Meaningless::Padding),
-                Part::Rest => Some(Meaningless::BehindTheEnd),
-                Part::Frame => is_sealed.then_some(Meaningless::SealedFrame),
-                Part::Declaration => is_sealed.then_some(Meaningless::SealedDeclaration),
-                Part::Header if is_known => Some(Meaningless::InDirectory),
-                Part::Header => is_spare.then_some(Meaningless::Spare),
-                Part::Entry => None,
-            };
-            let parts = layout(bytes).into_iter();
-            parts.map(|(range, part)| (range, meaning(part))).collect()
-        } else if name.ends_with(".seg") && specimen.has_directory() {
-            let pages = fuzzing::declaration_pages(bytes).into_iter();
-            pages
-                .map(|page| (page, Some(Meaningless::InDirectory)))
-                .collect()
-        } else {
-            vec![(0..end, None)]
-        };
-        Places { parts }
-    }
-
-    fn at(&self, byte: usize) -> Option<Meaningless> {
-        let found = self.parts.iter().find(|(range, _)| range.contains(&byte));
-        found.and_then(|(_, meaningless)| *meaningless)
-    }
 }

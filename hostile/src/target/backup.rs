@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt};
-use refrain_backup::{BackupError, BackupId, Repository, Source, create, silent, verify};
+use refrain_backup::{BackupError, BackupId, Repository, Source, Verified, create, silent, verify};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
@@ -19,17 +19,18 @@ const CHANGES_MAX: usize = 8;
 /// Where the backed-up journal is: one that every version must open.
 const JOURNAL: &str = "../crates/refrain-journal/tests/fixtures/v1/closed";
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.expect("a runtime without drivers is there")
 });
 
-static BACKUP: LazyLock<Backup> = LazyLock::new(Backup::take);
+pub(super) static BACKUP: LazyLock<Backup> = LazyLock::new(Backup::take);
 
 /// A backup as it should be.
-struct Backup {
-    store: Arc<InMemory>,
-    id: BackupId,
+pub(super) struct Backup {
+    pub(super) store: Arc<InMemory>,
+    /// What it is when it is checked.
+    pub(super) verified: Verified,
     manifest: Value,
 }
 
@@ -38,12 +39,16 @@ impl Backup {
         let store = Arc::new(InMemory::new());
         let source = Source::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(JOURNAL), 0);
         let repository = Repository::on(Arc::clone(&store) as Arc<dyn ObjectStore>, "", "memory");
-        let created = RUNTIME.block_on(create(&source, &repository, &silent()));
-        let created = created.expect("the journal is sound");
+        let verified = RUNTIME.block_on(async {
+            let created = create(&source, &repository, &silent()).await;
+            let created = created.expect("the journal is sound");
+            verify(&repository, &created.id, &silent()).await
+        });
+        let verified = verified.expect("it was just taken");
         Backup {
             store,
-            id: created.id,
-            manifest: serde_json::to_value(&created.manifest).expect("it is JSON"),
+            manifest: serde_json::to_value(&verified.manifest).expect("it is JSON"),
+            verified,
         }
     }
 }
@@ -56,13 +61,18 @@ pub(super) fn run(bytes: &[u8]) {
         return;
     }
     let mut manifest = BACKUP.manifest.clone();
+    change_some(&mut manifest, &mut script);
+    check(sealed(manifest));
+}
+
+/// Makes the changes that `script` has.
+pub(super) fn change_some(value: &mut Value, script: &mut Script<'_>) {
     for _ in 0..CHANGES_MAX {
         if script.is_over() {
             break;
         }
-        change(&mut manifest, &mut script);
+        change(value, script);
     }
-    check(sealed(manifest));
 }
 
 /// The backup that the fuzzer starts from, as a manifest in an input.
@@ -107,15 +117,20 @@ fn sealed(manifest: Value) -> Vec<u8> {
         Ok(manifest) => serde_json::to_vec(&manifest),
         Err(_) => serde_json::to_vec(&manifest),
     };
-    let digest = Sha256::digest(digested.expect("it is JSON"));
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = digest_text(&digested.expect("it is JSON"));
     let stored = serde_json::json!({ "sha256": digest, "backup": manifest });
     serde_json::to_vec(&stored).expect("it is JSON")
 }
 
+/// The SHA-256 digest of `bytes`, in hexadecimal digits.
+pub(super) fn digest_text(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A manifest is refused with a reason, or its backup is the one that was taken.
 fn check(manifest: Vec<u8>) {
-    let id = named(&manifest).unwrap_or_else(|| BACKUP.id.clone());
+    let id = named(&manifest).unwrap_or_else(|| BACKUP.verified.manifest.id());
     let store = Arc::new(BACKUP.store.fork());
     let repository = Repository::on(Arc::clone(&store) as Arc<dyn ObjectStore>, "", "memory");
     let verified = RUNTIME.block_on(async {

@@ -54,7 +54,7 @@ pub(super) fn entries(bytes: &[u8]) {
 /// The snapshot of a processor that did nothing yet.
 pub(crate) fn empty_snapshot() -> Vec<u8> {
     let replay = Replay::new(Sum::default(), Remember::default());
-    replay.snapshot(save).expect("a number is written")
+    replay.image(save).expect("a number is written")
 }
 
 /// A snapshot: what is accepted is written back the same from then on.
@@ -65,9 +65,9 @@ pub(super) fn snapshot(bytes: &[u8]) {
 }
 
 fn is_stored(replay: &Replay<Sum>) {
-    let stored = replay.snapshot(save).expect("a number is written");
+    let stored = replay.image(save).expect("a number is written");
     let again = Replay::from_snapshot(&stored, Remember::default(), load);
     let again = again.expect("what was written is read");
-    let twice = again.snapshot(save).expect("a number is written");
+    let twice = again.image(save).expect("a number is written");
     assert_eq!(twice, stored, "the form is canonical");
 }

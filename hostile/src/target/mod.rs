@@ -6,11 +6,13 @@ mod entry;
 mod format;
 mod http;
 mod log;
+mod note;
 mod payload;
 
 pub(crate) use backup::seed as backup_seed;
 pub(crate) use entry::empty_snapshot;
 pub(crate) use http::{response_seeds, seeds as request_seeds};
+pub(crate) use note::seeds as note_seeds;
 
 /// A parser, or several behind one another, that takes any bytes.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +96,11 @@ pub const TARGETS: &[Target] = &[
         name: "backup",
         what: "the manifest of a backup, and the backup as it says",
         run: backup::run,
+    },
+    Target {
+        name: "note",
+        what: "the note of a check of a backup, its name, and what is held for it",
+        run: note::run,
     },
     Target {
         name: "payload",

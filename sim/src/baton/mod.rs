@@ -5,16 +5,19 @@
 //! seed alone. When every thread waits for another, or nothing ends within `STEPS_MAX`, the run
 //! is [`Stuck`].
 
+mod turns;
+
 use std::cell::Cell;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::{Builder, JoinHandle, ThreadId};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use refrain_journal::simulation::{Place, Scheduler, Whom, Woken, enter};
 
 use crate::chance::Chance;
 use crate::sometimes::{Sometimes, note};
+use turns::{Patience, Runner, State, Status};
 
 /// Times the baton may be handed on in one run.
 const STEPS_MAX: u64 = 1_000_000;
@@ -37,17 +40,6 @@ pub struct Baton {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
-struct State {
-    chance: Chance,
-    pace: Pace,
-    runners: Vec<Runner>,
-    holder: usize,
-    steps: u64,
-    stuck: bool,
-    panics: Vec<String>,
-}
-
 /// How often the baton changes hands.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
@@ -57,29 +49,6 @@ pub struct Pace {
     pub timeout_one_in: u64,
     /// Once in how many locks another thread may go on before it is taken; 0 is never.
     pub lock_one_in: u64,
-}
-
-#[derive(Debug)]
-struct Runner {
-    name: String,
-    status: Status,
-    thread: Option<ThreadId>,
-    woken: Woken,
-    turn: Arc<Condvar>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    Ready,
-    Waits { place: Place, patience: Patience },
-    Joins(usize),
-    Ended,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Patience {
-    Endless,
-    Ends,
 }
 
 impl Baton {
@@ -138,11 +107,7 @@ impl Baton {
         state.steps += 1;
         match state.choose() {
             Some(next) if state.steps <= STEPS_MAX => state.give(next),
-            Some(_) | None => {
-                state.stuck = true;
-                state.runners[DRIVER].status = Status::Ready;
-                state.give(DRIVER);
-            }
+            Some(_) | None => state.give_up(),
         }
         drop(self.await_turn(state, me));
     }
@@ -173,97 +138,12 @@ impl Baton {
         }
         match state.choose() {
             Some(next) => state.give(next),
-            None => {
-                state.stuck = true;
-                state.runners[DRIVER].status = Status::Ready;
-                state.give(DRIVER);
-            }
+            None => state.give_up(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Who is next; `None` when nobody can go on.
-    fn choose(&mut self) -> Option<usize> {
-        let pace = self.pace.timeout_one_in;
-        let is_ready = |runner: &Runner| runner.status == Status::Ready;
-        let is_patient = |runner: &Runner| {
-            matches!(
-                runner.status,
-                Status::Waits {
-                    patience: Patience::Ends,
-                    ..
-                }
-            )
-        };
-        let has_patient = self.runners.iter().any(is_patient);
-        if has_patient && self.chance.one_in(pace) {
-            return self.time_out();
-        }
-        match self.any(is_ready) {
-            Some(next) => Some(next),
-            None if has_patient => self.time_out(),
-            None => None,
-        }
-    }
-
-    fn time_out(&mut self) -> Option<usize> {
-        let next = self.any(|runner| {
-            matches!(
-                runner.status,
-                Status::Waits {
-                    patience: Patience::Ends,
-                    ..
-                }
-            )
-        })?;
-        self.runners[next].status = Status::Ready;
-        self.runners[next].woken = Woken::TimedOut;
-        if self.runners[next].name == "refrain-write" {
-            note(Sometimes::WriterIdle);
-        }
-        Some(next)
-    }
-
-    fn any(&mut self, is_wanted: impl Fn(&Runner) -> bool) -> Option<usize> {
-        let count = self
-            .runners
-            .iter()
-            .filter(|runner| is_wanted(runner))
-            .count();
-        if count == 0 {
-            return None;
-        }
-        let chosen = self.chance.index(count);
-        let wanted = self
-            .runners
-            .iter()
-            .enumerate()
-            .filter(|(_, runner)| is_wanted(runner));
-        wanted.map(|(number, _)| number).nth(chosen)
-    }
-
-    fn give(&mut self, next: usize) {
-        if self.holder != next {
-            self.holder = next;
-            self.runners[next].turn.notify_one();
-        }
-    }
-}
-
-impl Runner {
-    fn new(name: &str) -> Runner {
-        Runner {
-            name: name.to_owned(),
-            status: Status::Ready,
-            thread: None,
-            woken: Woken::Rung,
-            turn: Arc::default(),
-        }
     }
 }
 

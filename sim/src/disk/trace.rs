@@ -12,8 +12,6 @@ pub struct Trace {
     hash: u64,
     lines: Option<VecDeque<String>>,
     length: u64,
-    /// Whether the bytes do not count, only where they are.
-    is_blind: bool,
 }
 
 /// One operation.
@@ -36,15 +34,6 @@ impl Trace {
         Trace {
             lines: Some(VecDeque::new()),
             ..Trace::default()
-        }
-    }
-
-    /// The same, where bytes do not count, only where they are.
-    #[must_use]
-    pub fn without_content(self) -> Trace {
-        Trace {
-            is_blind: true,
-            ..self
         }
     }
 
@@ -74,8 +63,7 @@ impl Trace {
         }
         self.mix(line.thread as u64);
         self.mix(line.offset);
-        let content = if self.is_blind { 0 } else { line.content };
-        self.mix(line.len << 32 | u64::from(content));
+        self.mix(line.len << 32 | u64::from(line.content));
         if self.lines.is_some() {
             self.keep(text(self.length, &line));
         }

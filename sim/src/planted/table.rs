@@ -413,11 +413,6 @@ pub const BUGS: &[Bug] = &[
         "an append of unknown outcome is told as one that did not happen",
     ),
     code(
-        "snapshot-of-lost-state",
-        Site::Runtime,
-        "a snapshot is kept of a state that was never durable",
-    ),
-    code(
         "failed-append-passed-over",
         Site::Runtime,
         "an append that failed is taken for durable",
@@ -428,9 +423,9 @@ pub const BUGS: &[Bug] = &[
         "what the journal has no room for yet is dropped, and told as not recorded",
     ),
     code(
-        "snapshot-without-checksum",
+        "watermark-of-anything",
         Site::Runtime,
-        "the checksum of a snapshot is not compared",
+        "a snapshot is used where there is a watermark, also of another state",
     ),
     code(
         "snapshot-not-compared",
@@ -516,16 +511,6 @@ pub const BUGS: &[Bug] = &[
         "follower-elsewhere-not-woken",
         Site::Journal,
         "who follows a stream in another process is not woken",
-    ),
-    code(
-        "snapshot-version-not-read",
-        Site::Runtime,
-        "a snapshot in a format of another version is used",
-    ),
-    code(
-        "state-version-not-read",
-        Site::Runtime,
-        "a snapshot that another version of the engine made is used",
     ),
 ];
 

@@ -8,14 +8,11 @@ const CHECKSUM_AT: usize = 12;
 const NAME_BYTES_AT: usize = 24;
 const NAME_AT: usize = 32;
 
-/// Bytes of the digest that ties a snapshot to its entry, before what the engine wrote.
-const DIGEST_BYTES: usize = 32;
-
 /// Makes `file` one of another version, of the file's format or of what the engine wrote in it. The
 /// same bytes mean another state there; the checksum is right.
 pub(super) fn rewrite(file: &mut [u8], chance: &mut Chance) {
     let name_bytes = file.get(NAME_BYTES_AT).copied().map_or(0, usize::from);
-    let engine_at = NAME_AT + name_bytes + DIGEST_BYTES;
+    let engine_at = NAME_AT + name_bytes;
     if file.len() <= engine_at + 2 {
         return;
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use refrain::port::BoxFuture;
 use refrain::{
     AskError, ChannelOptions, Delay, Handle, MessageId, Never, QueryError, RedeliveryPolicy,
-    Refrain, SnapshotPolicy,
+    Refrain, SnapshotPolicy, Timestamp,
 };
 use refrain_journal::{Disk, FileJournal, FileSnapshots, JournalOptions, OpenError};
 
@@ -40,8 +40,16 @@ pub(super) struct Place<'a> {
     pub(super) outside: &'a Outside,
     pub(super) chance: &'a mut Chance,
     pub(super) plan: &'a Plan,
-    /// What this process's clock says when it begins.
-    pub(super) clock_hours: u64,
+    pub(super) start: Start,
+}
+
+/// How a process begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    /// What its clock says.
+    pub(super) time: Timestamp,
+    /// What its keys and secrets are drawn from.
+    pub(super) seed: u64,
 }
 
 type Asking = BoxFuture<'static, Result<u64, AskError<Never>>>;
@@ -80,7 +88,9 @@ impl<'r, 'a> Life<'r, 'a> {
             ..RedeliveryPolicy::default()
         };
         let questions = ChannelOptions::from(redelivery.clone()).per_key(place.plan.window);
+        let Start { time, seed } = place.start;
         let launched = Refrain::builder()
+            .simulated(seed, time)
             .journal(journal)
             .snapshots(snapshots, policy)
             .processor(CLERK, Clerk::default())
@@ -88,8 +98,6 @@ impl<'r, 'a> Life<'r, 'a> {
             .destination(&LETTERS, place.outside.clone(), redelivery)
             .launch();
         let refrain = launched.expect("the description makes sense");
-        let since = Duration::from_secs(3600 * place.clock_hours);
-        tokio::time::advance(since).await;
         let was_filled = place.disk.is_limited();
         Ok(Life {
             clerk: refrain.processor::<Clerk>(CLERK),

@@ -14,6 +14,7 @@ mod service;
 
 use std::sync::Arc;
 
+use refrain::Timestamp;
 use refrain_journal::{Disk, OpenError};
 
 use crate::baton::Baton;
@@ -24,7 +25,7 @@ use crate::sometimes::{Sometimes, note};
 use crate::world::{Manner, Outcome, guarded};
 use book::Book;
 use clerk::Clerk;
-use life::{JOURNAL_DIR, Life, Place, SNAPSHOTS_DIR};
+use life::{JOURNAL_DIR, Life, Place, SNAPSHOTS_DIR, Start};
 use plan::{Between, LifePlan, Plan};
 use service::Outside;
 
@@ -42,8 +43,6 @@ pub fn run(seed: u64, manner: Manner) -> Outcome {
     } else {
         Trace::default()
     };
-    // Keys and times are drawn by the runtime itself: what is written differs, where it is does not.
-    let trace = trace.without_content();
     let disk = SimDisk::new(Arc::clone(&baton), Chance::new(seed, "disk"), trace);
     let mut world = World {
         outside: Outside::new(Chance::new(seed, "outside"), plan.trouble_one_in),
@@ -52,7 +51,7 @@ pub fn run(seed: u64, manner: Manner) -> Outcome {
         disk,
         plan,
         crashes: 0,
-        clock: Clocks::default(),
+        clock: Clocks::new(seed),
     };
     let violation = guarded(&baton, || world.carry_out());
     Outcome {
@@ -74,30 +73,29 @@ struct World {
     clock: Clocks,
 }
 
-/// What the clocks of the processes say, in hours.
+/// Hands each process the time by its clock, and what it draws from.
 ///
-/// Each process begins earlier, by its clock, than the one before did. So it goes on from the stream's
-/// time, and what time it really is changes nothing. But to put a journal back takes time: two lines of
-/// one journal do not write the same at the same microsecond.
-#[derive(Debug, Default)]
+/// Each begins earlier, by its clock, than the one before did. So it goes on from the stream's time, and
+/// two lines of one journal, which was put back, are also written at one and the same time.
 struct Clocks {
-    put_backs: u64,
-    processes_since: u64,
+    chance: Chance,
+    hours: u64,
 }
 
 impl Clocks {
-    /// How far the clock of the first process is ahead.
-    const HOURS: u64 = 100;
-
-    fn next(&mut self) -> u64 {
-        let hours = Clocks::HOURS + self.put_backs - self.processes_since;
-        self.processes_since += 1;
-        hours
+    fn new(seed: u64) -> Clocks {
+        Clocks {
+            chance: Chance::new(seed, "keys"),
+            hours: 1_000_000,
+        }
     }
 
-    fn put_back(&mut self) {
-        self.put_backs += 1;
-        self.processes_since = 0;
+    fn next(&mut self) -> Start {
+        self.hours -= 1;
+        Start {
+            time: Timestamp::from_micros(self.hours * 3_600_000_000),
+            seed: self.chance.draw(),
+        }
     }
 }
 
@@ -189,7 +187,6 @@ impl World {
             Between::PutBack if backup.files.is_empty() => {}
             Between::PutBack => {
                 note(Sometimes::JournalPutBack);
-                self.clock.put_back();
                 self.disk.remark(|| "      *** journal put back".into());
                 self.disk.put_back(JOURNAL_DIR, &backup.files);
                 *self.outside.book() = backup.book;
@@ -265,7 +262,7 @@ impl World {
             outside: &self.outside,
             chance: &mut self.chance,
             plan: &self.plan,
-            clock_hours: self.clock.next(),
+            start: self.clock.next(),
         }
     }
 

@@ -163,6 +163,7 @@ impl Visitor for Times {
             Ok(Entry::Begun(begun)) => begun.time,
             Ok(Entry::Step(step)) => step.time,
             Ok(Entry::ChannelMoved(moved)) => moved.time,
+            Ok(Entry::Watermark(watermark)) => watermark.time,
             // A journal takes any bytes; those of others have no time that is known here.
             Err(_) => return,
         };

@@ -50,6 +50,10 @@ pub(crate) fn entry_value(bytes: &[u8], channels: &mut Channels) -> ShownEntry {
         Ok(Entry::ChannelMoved(moved)) => {
             ("moved", Some(moved.time), moved_value(&moved, channels))
         }
+        Ok(Entry::Watermark(watermark)) => {
+            let value = json!({ "digest": bytes_value(&watermark.digest) });
+            ("watermark", Some(watermark.time), value)
+        }
         Err(error) => {
             let value = json!({ "reason": error.to_string(), "bytes": bytes_value(bytes) });
             ("unknown", None, value)

@@ -107,20 +107,19 @@ async fn a_journal_that_cannot_be_used_is_said() {
     drop(journal);
 }
 
+/// A journal in `journal`, backed up to `backups`; what the backup is called.
+async fn backed_up(place: &Place) -> String {
+    let (journal, backups) = (place.path("journal"), place.path("backups"));
+    fill(&journal, &["orders"], 100).await;
+    let created = run!("backup", "create", journal, backups, "--json").value();
+    created["backup"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn a_backup_that_cannot_be_used_is_said() {
     let place = Place::new();
     damaged(&place).await;
-    let backups = place.path("backups");
-    fill(&place.path("journal"), &["orders"], 100).await;
-    let created = run!(
-        "backup",
-        "create",
-        place.path("journal"),
-        &backups,
-        "--json"
-    )
-    .value();
+    backed_up(&place).await;
     std::fs::create_dir(place.path("empty")).unwrap();
     let unknown = "0000000000000000-0000000001-00000000000000000001";
     let restore_unknown = format!("restore backups again --backup {unknown}");
@@ -188,8 +187,13 @@ async fn a_backup_that_cannot_be_used_is_said() {
             ),
         ],
     );
-    let id = created["backup"].as_str().unwrap();
-    let manifest = backups.join(format!("backups/{id}.json"));
+}
+
+#[tokio::test]
+async fn a_backup_of_a_later_version_and_a_damaged_one_are_said() {
+    let place = Place::new();
+    let id = &backed_up(&place).await;
+    let manifest = place.path("backups").join(format!("backups/{id}.json"));
     let kept = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, kept.replace("\"format\": 1", "\"format\": 2")).unwrap();
     check(

@@ -261,7 +261,9 @@ pub enum StoredAnswer<P: Processor> {
 pub fn stored_answer<P: Processor>(entry: &[u8]) -> Result<StoredAnswer<P>, String> {
     let step = match Entry::decode(entry).map_err(|error| error.to_string())? {
         Entry::Step(step) => step,
-        Entry::Begun(_) | Entry::ChannelMoved(_) => return Ok(StoredAnswer::None),
+        Entry::Begun(_) | Entry::ChannelMoved(_) | Entry::Watermark(_) => {
+            return Ok(StoredAnswer::None);
+        }
     };
     let answer = Encoded {
         encoding: step.encoding,

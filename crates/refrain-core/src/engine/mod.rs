@@ -26,7 +26,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 
 use crate::channel::ChannelOptions;
-use crate::entry::{Actor, ChannelMoved, Move};
+use crate::entry::{Actor, ChannelMoved, Move, Watermark};
 use crate::id::{Epoch, Name, Position};
 use crate::ledger::{Ledger, Remember};
 use crate::outbox::Outbox;
@@ -213,18 +213,35 @@ impl<P: Processor> Engine<P> {
         self.spoiled.as_mut()
     }
 
-    /// A snapshot of everything up to [`Engine::head`], with the state encoded by `save`. It may be
-    /// stored once that position is durable, not before.
+    /// A snapshot of everything up to [`Engine::head`], and that position, with the state encoded by
+    /// `save`. The entry after it becomes the [`Watermark`] that vouches for it: the snapshot may be
+    /// stored once that is durable, not before, and counts only where it is.
+    ///
+    /// # Errors
+    /// What `save` returns; then nothing was recorded.
+    pub fn snapshot<E>(
+        &mut self,
+        now: Timestamp,
+        save: impl FnOnce(&P, &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(Position, Vec<u8>), E> {
+        let (position, snapshot) = (self.head(), self.image(save)?);
+        let watermark = Watermark::of(&snapshot, now.max(self.ledger.time));
+        self.pending.push_with(|bytes| watermark.encode(bytes));
+        self.ledger.fold_watermark(&watermark);
+        Ok((position, snapshot))
+    }
+
+    /// The stored form of everything up to [`Engine::head`], for comparing: nothing vouches for it.
     ///
     /// # Errors
     /// What `save` returns.
-    pub fn snapshot<E>(
+    pub fn image<E>(
         &self,
         save: impl FnOnce(&P, &mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(Position, Vec<u8>), E> {
+    ) -> Result<Vec<u8>, E> {
         let mut state = Vec::new();
         save(&self.state, &mut state)?;
-        Ok((self.head(), replay::encode_snapshot(&self.ledger, &state)))
+        Ok(replay::encode_snapshot(&self.ledger, &state))
     }
 
     /// Records that a channel changed, and returns where.

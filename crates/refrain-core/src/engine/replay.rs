@@ -71,7 +71,7 @@ impl<P: Processor> Replay<P> {
     ) -> Result<Replay<P>, SnapshotFormatError> {
         let mut reader = Reader::new(snapshot, "snapshot");
         let version = reader.u16()?;
-        if version != SNAPSHOT_VERSION && !planted::is("state-version-not-read") {
+        if version != SNAPSHOT_VERSION {
             return Err(reader.unknown(version.into()).into());
         }
         let ledger = Ledger::decode(&mut reader, remember)?;
@@ -120,11 +120,11 @@ impl<P: Processor> Replay<P> {
         self.state
     }
 
-    /// A snapshot of everything up to the last entry, with the state encoded by `save`.
+    /// The stored form of everything up to the last entry, with the state encoded by `save`.
     ///
     /// # Errors
     /// What `save` returns.
-    pub fn snapshot<E>(
+    pub fn image<E>(
         &self,
         save: impl FnOnce(&P, &mut Vec<u8>) -> Result<(), E>,
     ) -> Result<Vec<u8>, E> {
@@ -148,6 +148,10 @@ impl<P: Processor> Replay<P> {
         match Entry::decode(bytes).map_err(at)? {
             Entry::Begun(begun) => self.ledger.fold_begun(&begun).map_err(at),
             Entry::ChannelMoved(moved) => self.ledger.fold_moved(&moved).map_err(at),
+            Entry::Watermark(watermark) => {
+                self.ledger.fold_watermark(&watermark);
+                Ok(())
+            }
             Entry::Step(step) => {
                 apply_step(&mut self.state, position, &step)?;
                 let mut fingerprint = self.ledger.fingerprint(&step.cause);
@@ -172,7 +176,7 @@ pub fn apply_entry<P: Processor>(
 ) -> Result<(), ReplayError> {
     let entry = Entry::decode(bytes);
     match entry.map_err(|reason| ReplayError::Format { position, reason })? {
-        Entry::Begun(_) | Entry::ChannelMoved(_) => Ok(()),
+        Entry::Begun(_) | Entry::ChannelMoved(_) | Entry::Watermark(_) => Ok(()),
         Entry::Step(step) => apply_step(state, position, &step),
     }
 }

@@ -10,6 +10,7 @@ mod moved;
 mod step;
 #[cfg(test)]
 mod tests;
+mod watermark;
 pub(crate) mod wire;
 
 pub use begun::{Begun, DeclaredChannel};
@@ -17,6 +18,7 @@ pub(crate) use cause_format::drawn_identity;
 pub(crate) use moved::reason_tag;
 pub use moved::{Actor, ChannelMoved, InDoubt, Move, StopReason};
 pub use step::{Envelope, Envelopes, Events, RecordedMessage, Step, StepVerdict};
+pub use watermark::Watermark;
 pub use wire::FormatError;
 
 use wire::Reader;
@@ -31,6 +33,7 @@ use wire::Reader;
 ///     Entry::Begun(begun) => println!("epoch {} by {}", begun.epoch, begun.code_version),
 ///     Entry::Step(step) => println!("{:?} because of {:?}", step.verdict, step.cause),
 ///     Entry::ChannelMoved(moved) => println!("channel {}: {:?}", moved.channel, moved.what),
+///     Entry::Watermark(watermark) => println!("a snapshot, {:x?}", watermark.digest),
 /// }
 /// # Ok(())
 /// # }
@@ -44,6 +47,8 @@ pub enum Entry<'a> {
     Step(Step<'a>),
     /// A channel changed without a message.
     ChannelMoved(ChannelMoved<'a>),
+    /// A snapshot was taken.
+    Watermark(Watermark),
 }
 
 impl<'a> Entry<'a> {
@@ -57,6 +62,7 @@ impl<'a> Entry<'a> {
             begun::TAG => Begun::decode(bytes).map(Entry::Begun),
             step::TAG => Step::decode(bytes).map(Entry::Step),
             moved::TAG => ChannelMoved::decode(bytes).map(Entry::ChannelMoved),
+            watermark::TAG => Watermark::decode(bytes).map(Entry::Watermark),
             tag => Err(FormatError::Unknown {
                 what: "entry",
                 value: tag.into(),

@@ -15,7 +15,8 @@ mod stored;
 
 use crate::cause::Cause;
 use crate::entry::{
-    Begun, ChannelMoved, DeclaredChannel, FormatError, Move, Step, StepVerdict, drawn_identity,
+    Begun, ChannelMoved, DeclaredChannel, FormatError, Move, Step, StepVerdict, Watermark,
+    drawn_identity,
 };
 use crate::id::{Epoch, Name, Position};
 use crate::time::Timestamp;
@@ -211,6 +212,10 @@ impl Ledger {
         }
         self.advance(moved.time);
         Ok(())
+    }
+
+    pub(crate) fn fold_watermark(&mut self, watermark: &Watermark) {
+        self.advance(watermark.time);
     }
 
     pub(crate) fn channel(&mut self, number: u16) -> Result<&mut Channel, FormatError> {

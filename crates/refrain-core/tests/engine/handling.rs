@@ -31,7 +31,7 @@ fn verdicts(world: &World<Worker>) -> Vec<StepVerdict> {
     let entries = world.nodes["p"].stream.entries().iter();
     let steps = entries.filter_map(|entry| match Entry::decode(entry).unwrap() {
         Entry::Step(step) => Some(step.verdict),
-        Entry::Begun(_) | Entry::ChannelMoved(_) => None,
+        Entry::Begun(_) | Entry::ChannelMoved(_) | Entry::Watermark(_) => None,
     });
     steps.collect()
 }
@@ -161,11 +161,11 @@ fn id_that_was_handled_again_after_it_was_forgotten_is_forgotten_once() {
     for entry in entries.iter().chain(&entries[1..]) {
         replay.entry(replay.next(), entry).unwrap();
     }
-    let stored = replay.snapshot(save).unwrap();
+    let stored = replay.image(save).unwrap();
     let load = |bytes: &[u8]| Worker::ENCODING.decode(bytes);
     let read = Replay::<Worker>::from_snapshot(&stored, remember, load).unwrap();
     assert_eq!(read.state().notes().len(), 6);
-    assert_eq!(read.snapshot(save).unwrap(), stored);
+    assert_eq!(read.image(save).unwrap(), stored);
 
     // The older memory of the first id went, the younger one stayed.
     let mut node = world.nodes.remove("p").unwrap();

@@ -56,7 +56,7 @@ fn replay_stops_at_any_position_and_goes_on_from_any_snapshot() {
         for entry in &entries[from..] {
             replay.entry(replay.next(), entry).unwrap();
             if let Some(image) = image_at(&replay) {
-                assert_eq!(replay.snapshot(crate::world::save).unwrap(), image);
+                assert_eq!(replay.image(crate::world::save).unwrap(), image);
                 compared += 1;
             }
         }

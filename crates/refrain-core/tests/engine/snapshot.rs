@@ -98,7 +98,7 @@ fn damaged_snapshot_is_refused_and_never_panics() {
             let mut flipped = whole.clone();
             flipped[index] ^= 1 << bit;
             if let Ok(replay) = read(&flipped) {
-                replay.snapshot(crate::world::save).unwrap();
+                replay.image(crate::world::save).unwrap();
             }
         }
     }

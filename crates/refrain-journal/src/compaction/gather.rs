@@ -108,15 +108,15 @@ pub(crate) fn gather(
     range: &LogRange,
     writer: &mut SegmentWriter<'_>,
 ) -> Result<u64, CompactionFailure> {
+    let survey = Survey::of(side, range)?;
     let mut kept = Kept::default();
-    for group in groups(side, range)? {
+    for group in divide(&survey.totals, GATHERED_BYTES) {
         gather_group(side, range, &group, &mut kept, writer)?;
     }
-    let (entries, declarations) = kept.declarations(side, range)?;
-    for declaration in declarations {
+    for declaration in kept.declarations(side, survey.declarations) {
         writer.declare(&declaration)?;
     }
-    Ok(entries)
+    Ok(kept.entries)
 }
 
 /// What was seen of each stream.
@@ -128,20 +128,9 @@ struct Kept {
 }
 
 impl Kept {
-    /// What the file says of streams: what the log says in this range, and where streams start whose
-    /// entries were left out.
-    fn declarations(
-        &self,
-        side: &ReadSide,
-        range: &LogRange,
-    ) -> Result<(u64, Vec<Declaration>), CompactionFailure> {
-        let mut all = Vec::new();
-        range.each(side.disk.as_ref(), &side.dir, |item, _| {
-            if let Item::Stream(declaration) = item {
-                all.push(declaration.clone());
-            }
-            Ok(())
-        })?;
+    /// What the file says of streams: what the log says in this range, which is `all`, and where
+    /// streams start whose entries were left out.
+    fn declarations(&self, side: &ReadSide, mut all: Vec<Declaration>) -> Vec<Declaration> {
         let cut = self.cut.iter().filter_map(|(stream, (first, next))| {
             let known = side.index().declaration(*stream)?;
             Some(Declaration {
@@ -154,7 +143,7 @@ impl Kept {
         if planted::is("removed-before-declared") {
             all.clear();
         }
-        Ok((self.entries, newest(&all)))
+        newest(&all)
     }
 }
 
@@ -186,22 +175,36 @@ struct Group {
     total: Total,
 }
 
-/// The streams of each pass, in order: as many as fit the memory, but at least one.
-fn groups(side: &ReadSide, range: &LogRange) -> Result<Vec<Group>, CompactionFailure> {
-    let mut totals: BTreeMap<u32, Total> = BTreeMap::new();
-    range.each(side.disk.as_ref(), &side.dir, |item, scan| {
-        if let Item::Entry { stream, offset, .. } = item {
-            let total = totals.entry(*stream).or_default();
-            *total = total.and(Total {
-                entries: 1,
-                bytes: scan.entry(*offset).len(),
-            });
-        }
-        Ok(())
-    })?;
-    Ok(divide(&totals, GATHERED_BYTES))
+/// What a range of the log holds.
+#[derive(Debug, Default)]
+struct Survey {
+    /// By stream.
+    totals: BTreeMap<u32, Total>,
+    /// In the order of the log.
+    declarations: Vec<Declaration>,
 }
 
+impl Survey {
+    fn of(side: &ReadSide, range: &LogRange) -> Result<Survey, CompactionFailure> {
+        let mut survey = Survey::default();
+        range.each(side.disk.as_ref(), &side.dir, |item, scan| {
+            match item {
+                Item::Entry { stream, offset, .. } => {
+                    let total = survey.totals.entry(*stream).or_default();
+                    *total = total.and(Total {
+                        entries: 1,
+                        bytes: scan.entry(*offset).len(),
+                    });
+                }
+                Item::Stream(declaration) => survey.declarations.push(declaration.clone()),
+            }
+            Ok(())
+        })?;
+        Ok(survey)
+    }
+}
+
+/// The streams of each pass, in order: as many as fit the memory, but at least one.
 fn divide(totals: &BTreeMap<u32, Total>, memory_max: usize) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (&stream, &total) in totals {

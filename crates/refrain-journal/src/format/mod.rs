@@ -5,6 +5,7 @@
 //! chains, positions) is checked by the callers.
 
 pub(crate) mod catalogue;
+pub(crate) mod digest;
 pub(crate) mod directory;
 pub(crate) mod frame;
 pub(crate) mod mark;

@@ -52,6 +52,7 @@ pub(crate) struct RecordHeader {
 
 impl RecordHeader {
     /// Reads a header without checking anything beyond the meaning of its fields.
+    #[inline]
     pub(crate) fn peek(bytes: &[u8]) -> Option<RecordHeader> {
         Some(RecordHeader {
             checksum: u32_at(bytes, 0)?,
@@ -73,6 +74,7 @@ impl RecordHeader {
 }
 
 /// The whole record at the start of `bytes`: its header and what follows it.
+#[inline]
 pub(crate) fn decode(salt: u32, bytes: &[u8]) -> Option<(RecordHeader, &[u8])> {
     let header = RecordHeader::peek(bytes)?;
     let record = bytes.get(..header.record_bytes())?;

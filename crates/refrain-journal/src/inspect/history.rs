@@ -4,7 +4,8 @@ use refrain_core::Position;
 
 use super::finding::{Finding, FindingKind, NEWER};
 use super::frames::Join;
-use super::run::{Behind, Run};
+use super::log::Behind;
+use super::run::Run;
 use super::{SeenEntry, Visitor};
 use crate::error::OpenError;
 use crate::format::catalogue::Row;

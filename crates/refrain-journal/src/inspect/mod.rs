@@ -5,10 +5,12 @@
 //! an inspection names each one, with its file and offset, and goes on. It keeps a few numbers per
 //! stream and one frame in memory, whatever the size of the history.
 
+mod files;
 mod finding;
 mod frames;
 mod history;
 mod indexes;
+mod log;
 mod marks;
 mod new_journal;
 mod rebuild;

@@ -7,6 +7,7 @@ use refrain_core::{Name, Position};
 use super::rebuild::{Rebuild, RebuiltFile};
 use super::report::{EndSeen, FileRole, MarkSeen};
 use crate::error::OpenError;
+use crate::format::digest::Digest;
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use crate::format::record::{
     DECLARATION_BYTES_MAX, Declaration, RECORD_HEADER_BYTES, encode_entry,
@@ -52,7 +53,7 @@ pub struct NewJournal {
     /// The records of that frame, and the checksum of their checksums.
     records: Vec<u8>,
     count: u32,
-    digest: u32,
+    digest: Digest,
     streams: u32,
 }
 
@@ -89,7 +90,7 @@ impl NewJournal {
             chain: 0,
             records: Vec::new(),
             count: 0,
-            digest: open.salt,
+            digest: Digest::new(open.salt),
             streams: 0,
             open,
         })
@@ -152,7 +153,7 @@ impl NewJournal {
     }
 
     fn added(&mut self, checksum: u32) {
-        self.digest = crc32c::crc32c_append(self.digest, &checksum.to_le_bytes());
+        self.digest.add(checksum);
         self.count += 1;
     }
 
@@ -186,7 +187,7 @@ impl NewJournal {
             number: self.frame,
             epoch: EPOCH,
             chain: self.chain,
-            digest: self.digest,
+            digest: self.digest.value(),
             body_bytes: written(self.records.len()),
             records: self.count,
         };
@@ -216,7 +217,7 @@ impl NewJournal {
     fn start_frame(&mut self) {
         self.records.clear();
         self.count = 0;
-        self.digest = self.open.salt;
+        self.digest = Digest::new(self.open.salt);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::finding::{Finding, FindingKind};
-use super::run::MISSING_MAX;
+use super::log::MISSING_MAX;
 use crate::error::OpenError;
 use crate::format::mark::Mark;
 use crate::recovery::is_void_spare;

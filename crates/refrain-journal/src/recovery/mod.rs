@@ -5,6 +5,19 @@
 //! it writes what lies between the durable mark and the end again, wipes what an unfinished write
 //! left behind, syncs both and then moves the mark. Nothing is shown to anyone before that. Every
 //! step may be cut short by another crash and is repeated by the next opening.
+//!
+//! What is synced, and what each sync must come before:
+//!
+//! 1. the names that were found: before anything is appended to a file under one of them;
+//! 2. what was written again or wiped, if anything was: before the mark speaks of it;
+//! 3. the mark as it was found: before the other slot is written, for until then the slot that is
+//!    overwritten may hold the only mark that lasts;
+//! 4. the new mark in one slot: before the slot with the old one is written, for the same reason;
+//! 5. the new mark in the other slot: before anything is written in its epoch, or a single damaged
+//!    slot would bring the epoch back, and with it the salt of a spare that is there already.
+//!
+//! So 2, 4 and 5 follow one another. 1 and 3 need not wait for the walk and could be made beside it.
+//! They are not: with nothing to write they take a hundredth of what reading a full segment does.
 
 pub(crate) mod history;
 pub(crate) mod table;

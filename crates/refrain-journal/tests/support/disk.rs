@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use refrain_journal::{Access, Disk, DiskFile, DiskLock};
 
+use super::Gate;
+
 /// Operations that change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -27,52 +29,6 @@ pub(crate) enum Fault {
     Fail(io::ErrorKind),
     /// A write of half its bytes, then this and all later operations fail: the process is gone.
     Freeze,
-}
-
-/// Where operations of one kind wait.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Gate(Arc<(Mutex<GateState>, Condvar)>);
-
-#[derive(Debug, Default)]
-struct GateState {
-    is_shut: bool,
-    waiting: usize,
-    passed: usize,
-}
-
-impl Gate {
-    pub(crate) fn shut(&self) {
-        self.0.0.lock().unwrap().is_shut = true;
-    }
-
-    pub(crate) fn open(&self) {
-        self.0.0.lock().unwrap().is_shut = false;
-        self.0.1.notify_all();
-    }
-
-    /// Returns once somebody waits at the gate.
-    pub(crate) fn until_somebody_waits(&self) {
-        let mut state = self.0.0.lock().unwrap();
-        while state.waiting == 0 {
-            state = self.0.1.wait(state).unwrap();
-        }
-    }
-
-    /// How many went through.
-    pub(crate) fn passed(&self) -> usize {
-        self.0.0.lock().unwrap().passed
-    }
-
-    fn pass(&self) {
-        let mut state = self.0.0.lock().unwrap();
-        state.waiting += 1;
-        self.0.1.notify_all();
-        while state.is_shut {
-            state = self.0.1.wait(state).unwrap();
-        }
-        state.waiting -= 1;
-        state.passed += 1;
-    }
 }
 
 /// The disk. Clones are the same disk.

@@ -5,12 +5,14 @@
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
 mod disk;
+mod gate;
 
 use refrain_core::port::journal::{Batch, Journal};
 use refrain_core::{Name, Position};
 use refrain_journal::JournalOptions;
 
-pub(crate) use disk::{Fault, FaultDisk, Gate, Kind};
+pub(crate) use disk::{Fault, FaultDisk, Kind};
+pub(crate) use gate::Gate;
 
 pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Parts, reading};
 use crate::clock::Clock;
+use crate::entropy::Entropy;
 use crate::error::chain;
 use crate::recover::RecoverError;
 use crate::turn::Turn;
@@ -43,7 +44,7 @@ where
     P: Processor + Clone + Serialize + DeserializeOwned + Sync,
 {
     let stream = &parts.settings.name;
-    let writer = writer();
+    let writer = writer(&parts.entropy);
     let mut patience = Patience::new(parts);
     let mut conflicts = 0;
     // Where a beginning of this writer may or may not be.
@@ -66,7 +67,7 @@ where
         let clock = parts.clock.not_before(replay.time());
         let moment = Moment {
             now: clock.now(),
-            seed: rand::random(),
+            seed: parts.entropy.draw(),
         };
         let mut engine = Engine::begin(replay, parts.settings.clone(), &writer, moment);
         let (at, batch) = engine
@@ -200,10 +201,10 @@ impl<P: Processor> Patience<'_, P> {
     }
 }
 
-fn writer() -> Writer {
+fn writer(entropy: &Entropy) -> Writer {
     Writer {
-        id: rand::random(),
-        secret: rand::random(),
+        id: entropy.draw(),
+        secret: entropy.draw(),
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -36,6 +36,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::entropy::Entropy;
 use crate::error::panic_text;
 use crate::progress::Progress;
 use crate::recover::Source;
@@ -66,6 +67,7 @@ pub(crate) struct Parts<P: Processor> {
     pub(crate) outlets: HashMap<&'static str, Outlet>,
     pub(crate) snapshots: SnapshotPolicy,
     pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
     pub(crate) signals: Signals,
     pub(crate) progress: Arc<Progress>,
     pub(crate) permits: Arc<Semaphore>,
@@ -176,7 +178,7 @@ where
             couriers: Couriers::default(),
             tasks: JoinSet::new(),
             now: parts.clock.now(),
-            chance: SmallRng::from_rng(&mut rand::rng()),
+            chance: SmallRng::seed_from_u64(parts.entropy.draw()),
             effects: Vec::new(),
             impossible: Vec::new(),
             trouble: None,
@@ -243,12 +245,12 @@ where
     }
 
     fn submit(&mut self) {
+        self.snapshot_if_due();
         if self.appender.has_room()
             && let Some((at, batch)) = self.engine.take_batch(self.now)
         {
             self.appender.submit(at, batch);
         }
-        self.snapshot_if_due();
     }
 
     fn moment(&mut self) -> Moment {

@@ -1,21 +1,17 @@
 //! Snapshots on the way: copied between two steps, stored in the background once durable.
 
-use refrain_core::port::journal::Journal;
-use refrain_core::port::snapshots::Snapshots;
-use refrain_core::{Name, Position, Processor, Timestamp};
+use refrain_core::{Position, Processor, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::{Control, Driver};
-use crate::bound_snapshot::{bind, entry_digest};
-use crate::planted;
 
 /// Somebody who waits for a snapshot.
 pub(super) type WantsSnapshot = oneshot::Sender<Result<Position, String>>;
 
 pub(super) struct Snapshotting {
-    /// The position of the last snapshot; 0 before the first.
+    /// The position of the last snapshot's watermark; 0 before the first.
     last: u64,
     /// When it was taken, or when this writer began.
     last_at: Timestamp,
@@ -26,7 +22,7 @@ pub(super) struct Snapshotting {
 
 enum Stage {
     Idle,
-    /// Copied, and waiting for its position to be durable.
+    /// Copied as of this position, and waiting for its watermark, which is next, to be durable.
     Copied(Position, Vec<u8>),
     Storing,
 }
@@ -34,7 +30,7 @@ enum Stage {
 impl Snapshotting {
     pub(super) fn new(last: Option<Position>, now: Timestamp) -> Snapshotting {
         Snapshotting {
-            last: last.map_or(0, Position::get),
+            last: last.map_or(0, watermark_of),
             last_at: now,
             stage: Stage::Idle,
             wanted_by: Vec::new(),
@@ -54,12 +50,10 @@ impl Snapshotting {
     /// The state was rebuilt, from the snapshot `newest` on, up to `head`. A copy that was not stored
     /// is of a state that may never have been: it is dropped, and whoever wanted it gets another.
     pub(super) fn rebuilt(&mut self, newest: Option<Position>, head: Position) {
-        if let Stage::Copied(..) = self.stage
-            && !planted::is("snapshot-of-lost-state")
-        {
+        if let Stage::Copied(..) = self.stage {
             self.stage = Stage::Idle;
             self.wanted_by.append(&mut self.told);
-            self.last = newest.map_or(0, Position::get);
+            self.last = newest.map_or(0, watermark_of);
         }
         self.last = self.last.min(head.get());
     }
@@ -84,7 +78,7 @@ where
             self.copy();
         }
         if let Stage::Copied(position, _) = &self.snapshots.stage
-            && self.engine.durable() >= Some(*position)
+            && self.engine.durable() >= Some(position.next())
         {
             self.store();
         }
@@ -114,9 +108,10 @@ where
     fn copy(&mut self) {
         let save = |state: &P, into: &mut Vec<u8>| P::ENCODING.encode(state, into);
         self.snapshots.told = std::mem::take(&mut self.snapshots.wanted_by);
-        self.snapshots.last = self.engine.head().get();
         self.snapshots.last_at = self.parts.clock.now();
-        match self.engine.snapshot(save) {
+        let copied = self.engine.snapshot(self.now, save);
+        self.snapshots.last = self.engine.head().get();
+        match copied {
             Ok((position, bytes)) => self.snapshots.stage = Stage::Copied(position, bytes),
             Err(error) => self.snapshot_taken(Err(error.to_string())),
         }
@@ -132,9 +127,9 @@ where
         let stream = self.parts.settings.name.clone();
         let retention = self.parts.retention.clone();
         let control = self.parts.inlets.control_sender.clone();
-        let journal = self.parts.source.journal.clone();
         self.spawn(async move {
-            let mut stored = store(&*journal, &*snapshots, &stream, position, &bytes).await;
+            let stored = snapshots.put(&stream, position, bytes.into()).await;
+            let mut stored = stored.map_err(|error| error.to_string());
             if stored.is_ok() {
                 stored = retention.prune(position).await;
             }
@@ -160,17 +155,7 @@ where
     }
 }
 
-/// Stores a copy of the state as of `position`, which is durable, bound to the entry there.
-async fn store(
-    journal: &dyn Journal,
-    snapshots: &dyn Snapshots,
-    stream: &Name,
-    position: Position,
-    copy: &[u8],
-) -> Result<(), String> {
-    let entry = entry_digest(journal, stream, position).await;
-    let entry = entry.map_err(|error| error.to_string())?;
-    let entry = entry.ok_or_else(|| format!("the entry at {position} is gone"))?;
-    let stored = snapshots.put(stream, position, bind(&entry, copy)).await;
-    stored.map_err(|error| error.to_string())
+/// Where the entry is that vouches for a snapshot at `position`.
+fn watermark_of(position: Position) -> u64 {
+    position.next().get()
 }

@@ -227,6 +227,7 @@ where
             Entry::Begun(begun) => begun.time,
             Entry::Step(step) => step.time,
             Entry::ChannelMoved(moved) => moved.time,
+            Entry::Watermark(watermark) => watermark.time,
         })
     }
 }

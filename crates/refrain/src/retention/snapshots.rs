@@ -29,8 +29,8 @@ where
             let Some(replay) = self.valid(position).await else {
                 continue;
             };
-            // Its own entry stays: it tells whether the snapshot is of this history.
-            claims.push(Claim::from(position, KeptFor::Snapshot(position)));
+            // From its watermark on.
+            claims.push(Claim::from(position.next(), KeptFor::Snapshot(position)));
             if let Some(waiting) = replay.first_waiting() {
                 claims.push(Claim::from(waiting, KeptFor::Delivery));
             }

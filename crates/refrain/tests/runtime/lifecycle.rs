@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use refrain::{
-    AskError, BuildError, MemoryJournal, QueryError, RedeliveryPolicy, Refrain, Signal, StartError,
+    AskError, BuildError, Journal, MemoryJournal, MessageId, Position, QueryError,
+    RedeliveryPolicy, Refrain, Signal, StartError, Timestamp,
 };
 use refrain_core::port::journal::RejectReason;
 use refrain_journal::AppendFault;
 use refrain_testkit::Act;
 
 use crate::desk::{Desk, Job, LETTERS, NOTES, QUESTIONS, World, reply};
-use crate::till::{Say, Till, launch, open, start};
+use crate::till::{Say, Till, launch, name, open, start};
 use crate::waiting::{signal, still_waits};
 
 #[tokio::test(start_paused = true)]
@@ -246,4 +247,31 @@ async fn reply_timeout_that_is_too_long_is_refused_when_the_channel_is_built() {
             ..
         }))
     ));
+}
+
+/// What is drawn at random, and the time, are all that a run does not have from its messages.
+#[tokio::test(start_paused = true)]
+async fn simulated_runs_of_one_seed_write_the_same_bytes_and_those_of_another_do_not() {
+    let written = async |seed| {
+        let journal = MemoryJournal::new();
+        let refrain = Refrain::builder()
+            .simulated(seed, Timestamp::from_micros(1_000_000))
+            .journal(journal.clone())
+            .processor("till", Till::default())
+            .start()
+            .await
+            .unwrap();
+        let till = refrain.processor::<Till>("till");
+        let id = MessageId::given("somebody", "once").unwrap();
+        till.ask_as(id, Say::Add(5)).await.unwrap();
+        refrain.drain().await;
+        let mut cursor = journal.read(&name("till"), Position::FIRST).await.unwrap();
+        let chunk = cursor.next().await.unwrap().unwrap();
+        let entries = chunk.entries().map(|(_, entry)| entry.to_vec());
+        entries.collect::<Vec<_>>()
+    };
+    let first = written(7).await;
+    assert_eq!(first.len(), 2);
+    assert_eq!(written(7).await, first);
+    assert_ne!(written(8).await, first);
 }

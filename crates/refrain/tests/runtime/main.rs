@@ -28,3 +28,4 @@ mod storm;
 mod support;
 mod till;
 mod waiting;
+mod watched;

@@ -94,7 +94,9 @@ async fn entries_of_a_part_can_be_read_without_the_processor() {
         match entry.decode().unwrap() {
             Entry::Begun(_) => assert_eq!(entry.position, at(1)),
             Entry::Step(_) => assert!(entry.position > at(1)),
-            Entry::ChannelMoved(_) => panic!("a till has no channels"),
+            Entry::ChannelMoved(_) | Entry::Watermark(_) => {
+                panic!("a till has no channels, and no snapshots here")
+            }
         }
         positions.push(entry.position.get());
     }
@@ -145,20 +147,21 @@ async fn past_before_the_first_kept_entry_is_refused_and_the_rest_is_there() {
     }
     add(&refrain, "one", 5).await;
     till.retain().await.unwrap();
-    // Snapshots are at 6 and 11, and 6 is the first entry that is kept.
+    // Snapshots are at 6 and 12, each before its watermark, and 7 is the first entry that is kept.
     let Err(RecoverError::Forgotten { wanted, first, .. }) = till.state_at(at(5)).await else {
         panic!("a past that is gone was shown");
     };
-    assert_eq!((wanted, first), (at(5), at(6)));
-    for number in 6..=16 {
+    assert_eq!((wanted, first), (at(5), at(7)));
+    for number in 6..=18 {
         let then = till.state_at(at(number)).await.unwrap();
-        assert_eq!(then.amounts, (1..number).collect::<Vec<u64>>());
+        let amounts = number - 1 - u64::from(number > 6) - u64::from(number > 12);
+        assert_eq!(then.amounts, (1..=amounts).collect::<Vec<u64>>());
     }
     refrain.drain().await;
 
     let journal = FileJournal::open(directory.path().join("journal")).unwrap();
     let alone = History::of(journal);
-    let without = alone.state_at("one", Till::default(), at(9)).await;
+    let without = alone.state_at("one", Till::default(), at(10)).await;
     assert!(matches!(
         without,
         Err(StartError::Recover(RecoverError::NoSnapshot { .. }))
@@ -169,6 +172,6 @@ async fn past_before_the_first_kept_entry_is_refused_and_the_rest_is_there() {
     ));
     let snapshots = FileSnapshots::open(directory.path().join("snapshots")).unwrap();
     let both = alone.with_snapshots(snapshots);
-    let then = both.state_at("one", Till::default(), at(9)).await.unwrap();
+    let then = both.state_at("one", Till::default(), at(10)).await.unwrap();
     assert_eq!(then.total, 36);
 }

@@ -50,7 +50,7 @@ impl Kept {
         builder.start().await.unwrap()
     }
 
-    /// Twenty entries, and a snapshot after the tenth and the last.
+    /// Twenty entries besides the watermark of a snapshot after the tenth; the next one is to be at 21.
     async fn with_two_snapshots(policy: RetentionPolicy) -> (Kept, Refrain) {
         let kept = Kept::default();
         let refrain = kept.start(policy).await;
@@ -97,17 +97,17 @@ async fn what_nobody_needs_is_forgotten_after_a_snapshot_and_the_rest_is_the_sam
     let (kept, refrain) = Kept::with_two_snapshots(short()).await;
     assert_eq!(kept.first().await, 1, "one valid snapshot of two");
     let mut events = refrain.events();
-    assert_eq!(snapshot(&refrain).await, at(20));
+    assert_eq!(snapshot(&refrain).await, at(21));
     let told = signal(&mut events, |told| {
         matches!(told, Signal::EntriesForgotten { .. })
     });
     let expected = Signal::EntriesForgotten {
         processor: name("till"),
-        first: at(10),
-        forgotten: 9,
+        first: at(11),
+        forgotten: 10,
     };
     assert_eq!(told.await, expected);
-    assert_eq!(kept.first().await, 10);
+    assert_eq!(kept.first().await, 11);
     let retained = retain(&refrain).await;
     assert_eq!(retained.kept_for, KeptFor::Snapshot(at(10)));
     assert_eq!(retained.forgotten, 0);
@@ -117,7 +117,7 @@ async fn what_nobody_needs_is_forgotten_after_a_snapshot_and_the_rest_is_the_sam
     assert_eq!(total(&again).await, 19);
     let till = again.processor::<Till>("till");
     let at_now = till.query_at(|_, position| position).await.unwrap();
-    assert_eq!(at_now, at(21), "positions go on after the beginning");
+    assert_eq!(at_now, at(23), "positions go on after the beginning");
 }
 
 /// B3.4
@@ -155,9 +155,9 @@ async fn what_the_oldest_valid_snapshot_does_not_cover_is_kept() {
         retain(&refrain).await;
         refrain.drain().await;
         if is_ignored {
-            kept.forget(12).await;
+            kept.forget(13).await;
         }
-        kept.snapshots.damage(&name("till"), at(20));
+        kept.snapshots.damage(&name("till"), at(21));
         let again = Refrain::builder()
             .journal(kept.journal.clone())
             .snapshots(kept.snapshots.clone(), SnapshotPolicy::on_request())
@@ -178,15 +178,15 @@ async fn damaged_snapshot_counts_for_nothing_and_is_not_what_pushes_a_valid_one_
     let (kept, refrain) = Kept::with_two_snapshots(short()).await;
     snapshot(&refrain).await;
     retain(&refrain).await;
-    assert_eq!(kept.first().await, 10);
-    kept.snapshots.damage(&name("till"), at(20));
+    assert_eq!(kept.first().await, 11);
+    kept.snapshots.damage(&name("till"), at(21));
     add(&refrain, 10).await;
-    assert_eq!(snapshot(&refrain).await, at(30));
-    // Of those at 30, 20 and 10, the second is damaged: 10 stays, and so does what it needs.
+    assert_eq!(snapshot(&refrain).await, at(32));
+    // Of those at 32, 21 and 10, the second is damaged: 10 stays, and so does what it needs.
     let listed = kept.snapshots.list(&name("till")).await.unwrap();
-    assert_eq!(listed, [at(30), at(20), at(10)]);
+    assert_eq!(listed, [at(32), at(21), at(10)]);
     let retained = retain(&refrain).await;
-    assert_eq!(retained.first, Some(at(10)));
+    assert_eq!(retained.first, Some(at(11)));
     assert_eq!(retained.kept_for, KeptFor::Snapshot(at(10)));
     kept.snapshots.damage(&name("till"), at(10));
     add(&refrain, 10).await;
@@ -197,11 +197,11 @@ async fn damaged_snapshot_counts_for_nothing_and_is_not_what_pushes_a_valid_one_
         "one valid snapshot of two"
     );
     // A second valid one is there again, and the damaged ones are behind it.
-    assert_eq!(snapshot(&refrain).await, at(40));
+    assert_eq!(snapshot(&refrain).await, at(43));
     let retained = retain(&refrain).await;
-    assert_eq!(retained.kept_for, KeptFor::Snapshot(at(30)));
+    assert_eq!(retained.kept_for, KeptFor::Snapshot(at(32)));
     let listed = kept.snapshots.list(&name("till")).await.unwrap();
-    assert_eq!(listed, [at(40), at(30)]);
+    assert_eq!(listed, [at(43), at(32)]);
 }
 
 /// B3.4, B1.4
@@ -347,7 +347,7 @@ async fn what_a_projection_or_a_backup_has_not_got_yet_is_kept_for_it() {
     totals.needs_nothing(&name("till"));
     let retained = retain(&refrain).await;
     assert_eq!(retained.kept_for, KeptFor::Snapshot(at(11)));
-    assert_eq!(kept.first().await, 11);
+    assert_eq!(kept.first().await, 12);
 }
 
 /// A hold that cannot be asked, as one behind a connection that is gone.
@@ -407,7 +407,7 @@ async fn policy_keeps_so_many_entries_and_those_of_so_long() {
         .and_span(minute * 10)
         .letting_answers_go();
     let count = RetentionPolicy::entries(13).letting_answers_go();
-    for (policy, expected) in [(span, 20), (both, 7), (count, 19)] {
+    for (policy, expected) in [(span, 20), (both, 9), (count, 21)] {
         let kept = Kept::default();
         let refrain = kept.start(policy).await;
         // The beginning, an entry each minute, and a last one between two snapshots.

@@ -100,7 +100,7 @@ impl Told {
                     }
                 }
             }
-            Entry::ChannelMoved(_) => {}
+            Entry::ChannelMoved(_) | Entry::Watermark(_) => {}
         }
         Ok(())
     }

@@ -62,6 +62,15 @@ fn moved(what: Move<'_>) -> Entry<'_> {
 }
 
 #[test]
+fn watermark_has_its_bytes() {
+    let watermark = Watermark {
+        time: Timestamp::from_micros(1_700_000_000_000_000),
+        digest: [0xcc; 32],
+    };
+    check("watermark", &Entry::Watermark(watermark));
+}
+
+#[test]
 fn begun_has_its_bytes() {
     let channel = |name, run_ahead| DeclaredChannel {
         name: Name::new(name).unwrap(),

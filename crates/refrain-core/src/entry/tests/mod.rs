@@ -20,6 +20,7 @@ impl Entry<'_> {
             Entry::Begun(begun) => begun.encode(&mut bytes),
             Entry::Step(step) => step.encode(&mut bytes),
             Entry::ChannelMoved(moved) => moved.encode(&mut bytes),
+            Entry::Watermark(watermark) => watermark.encode(&mut bytes),
         }
         bytes
     }
@@ -322,7 +323,19 @@ fn begun() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
+fn watermark() -> impl Strategy<Value = Vec<u8>> {
+    any::<(u64, [u8; 32])>().prop_map(|(time, digest)| {
+        let entry = Entry::Watermark(Watermark {
+            time: Timestamp::from_micros(time),
+            digest,
+        });
+        let bytes = entry.to_bytes();
+        assert_eq!(Entry::decode(&bytes), Ok(entry));
+        bytes
+    })
+}
+
 /// Any entry, whatever it says. Making one checks its round trip.
 fn entry() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![1 => begun(), 4 => step(), 4 => moved()]
+    prop_oneof![1 => begun(), 4 => step(), 4 => moved(), 1 => watermark()]
 }

@@ -18,7 +18,7 @@ fn read(bytes: &[u8]) -> bool {
             step.events.iter().for_each(drop);
             step.envelopes.iter().for_each(drop);
         }
-        Entry::Begun(_) | Entry::ChannelMoved(_) => {}
+        Entry::Begun(_) | Entry::ChannelMoved(_) | Entry::Watermark(_) => {}
     }
     true
 }
@@ -63,10 +63,10 @@ fn rebuild(entries: &[Vec<u8>]) -> Result<(), TestCaseError> {
             return Ok(());
         }
     }
-    let stored = replay.snapshot(save).unwrap();
+    let stored = replay.image(save).unwrap();
     let again = Replay::<Sum>::from_snapshot(&stored, Remember::default(), load);
     let again = again.map_err(|error| TestCaseError::fail(error.to_string()))?;
-    prop_assert_eq!(again.snapshot(save).unwrap(), stored);
+    prop_assert_eq!(again.image(save).unwrap(), stored);
 
     let settings = EngineSettings {
         name: Name::new("p").unwrap(),

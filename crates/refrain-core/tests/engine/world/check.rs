@@ -1,7 +1,7 @@
 //! What holds whatever happens.
 
 use refrain_core::port::destination::Delivery;
-use refrain_core::{ChannelKind, Engine, Moment, Order, Timestamp};
+use refrain_core::{ChannelKind, Engine, Entry, Moment, Order, Position, Timestamp};
 
 use super::node::{Node, image};
 use super::{Fault, Tested};
@@ -82,9 +82,19 @@ impl<P: Tested> Node<P> {
             return;
         }
         self.check_rebuilt(None, fault);
-        for (_, snapshot) in self.snapshots.iter().chain(&self.pending_snapshots) {
+        for (position, snapshot) in self.snapshots.iter().chain(&self.pending_snapshots) {
+            self.check_vouched_for(*position, snapshot);
             self.check_rebuilt(Some(snapshot), fault);
         }
+    }
+
+    /// The entry after a snapshot is its watermark.
+    fn check_vouched_for(&self, position: Position, snapshot: &[u8]) {
+        let entry = Entry::decode(self.stream.entry(position.next()));
+        let Ok(Entry::Watermark(watermark)) = entry else {
+            panic!("{entry:?} after a snapshot at {position}");
+        };
+        assert!(watermark.vouches_for(snapshot), "at {position}");
     }
 
     fn check_rebuilt(&self, snapshot: Option<&[u8]>, fault: Option<Fault>) {

@@ -264,8 +264,7 @@ impl<P: Tested> World<P> {
         node.stream.crash(kept);
         let left = node.stream.len() as u64;
         node.snapshots.append(&mut node.pending_snapshots);
-        node.snapshots
-            .retain(|(position, _)| position.get() <= left);
+        node.snapshots.retain(|(position, _)| position.get() < left);
         self.waiting.retain(|_, waiting| waiting.node != name);
     }
 
@@ -274,11 +273,13 @@ impl<P: Tested> World<P> {
         self.start(name);
     }
 
-    /// Stores a snapshot as soon as what it holds is durable.
+    /// Stores a snapshot as soon as the entry that vouches for it is durable.
     pub(crate) fn snapshot(&mut self, name: &'static str) {
+        let now = self.now;
         let node = self.node(name);
-        let taken = node.engine().snapshot(node::save::<P>).unwrap();
+        let taken = node.engine().snapshot(now, node::save::<P>).unwrap();
         node.pending_snapshots.push(taken);
+        self.follow_up(name);
         self.keep_snapshots(name);
     }
 
@@ -287,7 +288,7 @@ impl<P: Tested> World<P> {
         let durable = node.stream.durable() as u64;
         let (kept, pending) = std::mem::take(&mut node.pending_snapshots)
             .into_iter()
-            .partition(|(position, _)| position.get() <= durable);
+            .partition(|(position, _)| position.get() < durable);
         node.snapshots.extend::<Vec<_>>(kept);
         node.pending_snapshots = pending;
     }

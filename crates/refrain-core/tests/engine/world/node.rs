@@ -131,12 +131,12 @@ impl<P: Tested> Node<P> {
     /// The state and ledger as one value to compare.
     pub(crate) fn image(&self) -> Vec<u8> {
         let engine = self.engine.as_ref().expect("the node runs");
-        engine.snapshot(save::<P>).unwrap().1
+        engine.image(save::<P>).unwrap()
     }
 }
 
 pub(crate) fn image<P: Tested>(replay: &Replay<P>) -> Vec<u8> {
-    replay.snapshot(save::<P>).unwrap()
+    replay.image(save::<P>).unwrap()
 }
 
 pub(crate) fn save<P: Tested>(

@@ -142,6 +142,7 @@ impl Facts {
                 }
             }
             Entry::ChannelMoved(moved) => self.moved(moved.channel, &moved.what, position),
+            Entry::Watermark(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! The walk through the log that builds the index and finds the end. It changes nothing.
 
 mod ahead;
+mod behind;
 mod footing;
 
 use std::io;
@@ -8,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::ahead::{Ahead, Lookout};
+use self::behind::Behind;
 use self::footing::{add_index, in_index_file};
 use super::table::{After, Found, Place, Verdict, decide};
 use super::void_spare::is_void_spare;
@@ -24,7 +26,6 @@ use crate::scan::Scan;
 use crate::sealed::SealedSegment;
 use crate::segment::{Segment, log_numbers};
 use crate::storage::{Access, Disk, read_up_to};
-use crate::tail::Tail;
 
 /// Goes through the log of one directory.
 #[derive(Debug)]
@@ -89,26 +90,6 @@ enum Stop {
     Sealed(Span),
     /// The log ends here.
     End(Behind),
-}
-
-/// What is behind a place where no frame is taken.
-struct Behind {
-    after: After,
-    /// Where the last byte of this segment ends that is not zero.
-    dirty_end: u32,
-    /// All later segments, unless the log goes on in one.
-    ahead: Vec<Ahead>,
-}
-
-impl Behind {
-    /// Nothing was looked for behind `at`, or nothing was found there.
-    fn nothing(at: End) -> Behind {
-        Behind {
-            after: After::Silence,
-            dirty_end: at.offset,
-            ahead: Vec::new(),
-        }
-    }
 }
 
 impl<'a> Walk<'a> {
@@ -319,47 +300,6 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-    }
-
-    /// What follows the place where `scan` stands.
-    fn behind(&self, scan: &Scan, mut lookout: Option<&mut Lookout>) -> Result<Behind, OpenError> {
-        let at = scan.at;
-        let own = Tail::of(&scan.segment, at.offset).map_err(OpenError::io(&scan.segment.path))?;
-        let mut behind = Behind {
-            dirty_end: own.dirty_end,
-            ..Behind::nothing(at)
-        };
-        let mut has_later_frame = own.has_later_frame(at.frame);
-        for number in at.segment + 1..=self.last {
-            let lookout = lookout.as_deref_mut();
-            let mut lookout = lookout.filter(|lookout| lookout.segment.header.number == number);
-            let segment = match &lookout {
-                Some(lookout) => lookout.segment.clone(),
-                None => self.open(number)?,
-            };
-            let start = Scan::start_of(number, at.frame, at.chain);
-            let mut ahead = Scan::new(segment.clone(), start, scan.epoch);
-            let (found, _) = ahead.look(None).map_err(OpenError::io(&segment.path))?;
-            let is_next = number == at.segment + 1 && !planted::is("next-segment-overlooked");
-            if found == Found::Frame && is_next {
-                behind.after = After::NextSegment;
-                return Ok(behind);
-            }
-            let tail = match &mut lookout {
-                Some(lookout) => lookout.tail(),
-                None => Tail::of(&segment, start.offset),
-            };
-            let tail = tail.map_err(OpenError::io(&segment.path))?;
-            has_later_frame |= tail.has_later_frame(at.frame);
-            behind.ahead.push(Ahead {
-                is_untouched: tail.dirty_end == start.offset,
-                segment,
-            });
-        }
-        if has_later_frame {
-            behind.after = After::LaterFrame;
-        }
-        Ok(behind)
     }
 
     /// The index file of a segment that is sealed for certain and starts at `at`. It may end before

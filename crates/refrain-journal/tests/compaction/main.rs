@@ -2,15 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
+mod damage;
+mod life;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use refrain_core::port::journal::Journal;
 use refrain_journal::{CompactError, FileJournal, JournalReader, OpenError};
-use support::{Fault, FaultDisk, batch, contents, name, position, small_segments};
+use support::{FaultDisk, batch, contents, name, position, small_segments};
 
 const DIR: &str = "/journal";
 
@@ -331,187 +333,4 @@ async fn without_room_compaction_gives_up_and_appends_go_on() {
     disk.set_space(None);
     journal.compact().await.unwrap();
     check(&journal, [1; 3], 43, "later").await;
-}
-
-/// What a life with compaction came to.
-#[derive(Debug, Default)]
-struct Life {
-    acknowledged: u64,
-    has_forgotten: bool,
-}
-
-/// Compacts, merges and forgets; stops at the first append that fails.
-async fn live(disk: &FaultDisk) -> Life {
-    let mut life = Life::default();
-    let Ok(journal) = open(disk) else {
-        return life;
-    };
-    for round in 0..3 {
-        for at in round * 8 + 1..=round * 8 + 8 {
-            let entries = [&entry("orders", at)[..], &"y".repeat(1200)];
-            let at = position(2 * at - 1);
-            if journal
-                .append(&name("orders"), at, batch(&entries))
-                .await
-                .is_err()
-            {
-                return life;
-            }
-            life.acknowledged = at.get() + 1;
-        }
-        let _ = journal.compact().await;
-        if round == 1 {
-            life.has_forgotten = true;
-            let _ = journal.forget(&name("orders"), position(11)).await;
-        }
-    }
-    life
-}
-
-async fn check_life(life: &Life, disk: &FaultDisk, context: &str) {
-    let journal = open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
-    let orders = name("orders");
-    let head = journal
-        .head(&orders)
-        .await
-        .unwrap()
-        .map_or(0, |head| head.get());
-    let allowed = [life.acknowledged, life.acknowledged + 2];
-    assert!(allowed.contains(&head), "{context}: {head}, {life:?}");
-    let first = journal
-        .first(&orders)
-        .await
-        .unwrap()
-        .map_or(1, |first| first.get());
-    assert!(
-        first == 1 || (first == 11 && life.has_forgotten),
-        "{context}: {first}"
-    );
-    let expected = |at: u64| match at {
-        at if at.is_multiple_of(2) => "y".repeat(1200),
-        at => entry("orders", at.div_ceil(2)),
-    };
-    let expected: Vec<_> = (first..=head).map(|at| expected(at).into_bytes()).collect();
-    assert!(contents(&journal, &orders).await == expected, "{context}");
-    let _ = journal.compact().await;
-    assert!(
-        contents(&journal, &orders).await == expected,
-        "{context}, compacted again"
-    );
-}
-
-async fn operations() -> usize {
-    let disk = FaultDisk::default();
-    assert_eq!(live(&disk).await.acknowledged, 48);
-    disk.operations().len()
-}
-
-/// B2.7
-#[tokio::test]
-async fn nothing_is_lost_when_any_operation_of_a_life_with_compaction_is_the_last_one() {
-    for number in 0..operations().await {
-        let disk = FaultDisk::default();
-        disk.set_fault(number, Fault::Freeze);
-        let life = live(&disk).await;
-        check_life(&life, &disk.after_kill(), &format!("killed at {number}")).await;
-        let context = format!("power lost at {number}");
-        check_life(&life, &disk.after_power_loss(), &context).await;
-    }
-}
-
-#[tokio::test]
-async fn nothing_is_lost_when_any_operation_of_a_life_with_compaction_fails() {
-    for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
-        for number in 0..operations().await {
-            let disk = FaultDisk::default();
-            disk.set_fault(number, Fault::Fail(kind));
-            let life = live(&disk).await;
-            let context = format!("{kind:?} at {number}");
-            check_life(&life, &disk.after_kill(), &format!("{context}, killed")).await;
-            check_life(&life, &disk.after_power_loss(), &format!("{context}, cut")).await;
-        }
-    }
-}
-
-/// B2.7
-#[tokio::test]
-async fn every_flipped_bit_of_a_stream_segment_is_refused_or_without_meaning() {
-    let disk = FaultDisk::default();
-    let journal = open(&disk).unwrap();
-    append_to_all(&journal, 1, 16).await;
-    journal.compact().await.unwrap();
-    check(&journal, [1; 3], 16, "before").await;
-    drop(journal);
-    let file = path(&names(&disk, ".seg")[0]);
-    let whole = disk.get(&file);
-    let mut refused = 0;
-    for byte in 0..whole.len() {
-        let disk = disk.after_kill();
-        let mut bytes = whole.clone();
-        bytes[byte] ^= 1 << (byte % 8);
-        disk.put(&file, bytes);
-        let Ok(journal) = open(&disk) else {
-            refused += 1;
-            continue;
-        };
-        let mut is_refused = false;
-        for stream in STREAMS {
-            let mut cursor = journal.read(&name(stream), position(1)).await.unwrap();
-            let mut next = 1;
-            loop {
-                match cursor.next().await {
-                    Ok(Some(chunk)) => {
-                        for (at, found) in chunk.entries() {
-                            let expected = entry(stream, next);
-                            assert_eq!((at.get(), found), (next, expected.as_bytes()));
-                            next += 1;
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        assert!(error.to_string().contains(".seg"), "byte {byte}: {error}");
-                        is_refused = true;
-                        break;
-                    }
-                }
-            }
-        }
-        refused += usize::from(is_refused);
-    }
-    // Declarations are read when there is no directory.
-    assert!(refused + 200 > whole.len(), "{refused} of {}", whole.len());
-}
-
-/// B2.7
-#[tokio::test]
-async fn a_missing_swapped_or_foreign_stream_segment_is_refused_by_name() {
-    let disk = FaultDisk::default();
-    let journal = open(&disk).unwrap();
-    append_to_all(&journal, 1, 30).await;
-    journal.compact().await.unwrap();
-    drop(journal);
-    let file = names(&disk, ".seg").remove(0);
-    let refused = |disk: FaultDisk, why: &str| {
-        let error = open(&disk).unwrap_err();
-        let OpenError::Corrupt { place, .. } = &error else {
-            panic!("{why}: {error}");
-        };
-        assert!(place.contains(&file), "{why}: {place}");
-    };
-    let missing = disk.after_kill();
-    missing.delete(&path(&file));
-    refused(missing, "missing");
-    let other = FaultDisk::default();
-    let options = small_segments().identity(8);
-    let journal = FileJournal::open_on(Arc::new(other.clone()), DIR, options).unwrap();
-    append_to_all(&journal, 1, 30).await;
-    journal.compact().await.unwrap();
-    drop(journal);
-    let foreign = disk.after_kill();
-    foreign.put(&path(&file), other.get(&path(&file)));
-    refused(foreign, "foreign");
-    let cut = disk.after_kill();
-    let bytes = cut.get(&path(&file));
-    cut.put(&path(&file), bytes[..bytes.len() - 1].to_vec());
-    refused(cut, "cut");
 }
