@@ -12,7 +12,7 @@ use std::time::Duration;
 use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{AppendError, Batch as Entries, Disposition, Journal};
 use refrain_core::{Name, Position};
-use refrain_journal::{Disk, FileJournal, FileSystem, OpenError};
+use refrain_journal::{FileJournal, OpenError};
 use tokio::task::JoinSet;
 
 use crate::line::{Batch, Line};
@@ -78,11 +78,13 @@ fn watch_input() -> Arc<AtomicBool> {
 
 /// Opens the journal of `order`, on a lying disk if it says so.
 pub(crate) fn open(order: &Order) -> Result<FileJournal, OpenError> {
-    let disk: Arc<dyn Disk> = match order.lie {
-        Some(lie) => Arc::new(LyingDisk::new(lie)),
-        None => Arc::new(FileSystem),
-    };
-    FileJournal::open_on(disk, &order.dir, order.options())
+    match order.lie {
+        Some(lie) => {
+            let disk = Arc::new(LyingDisk::new(lie));
+            FileJournal::open_on(disk, &order.dir, order.options())
+        }
+        None => FileJournal::open_with(&order.dir, order.options()),
+    }
 }
 
 async fn through_journal(order: &Order, told_to_end: Arc<AtomicBool>) -> Result<(), String> {

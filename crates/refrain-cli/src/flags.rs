@@ -160,7 +160,7 @@ pub(crate) struct BackupCreate {
 /// the repository: from then on a program's retention keeps what the backup has not got.
 #[derive(Debug, Args)]
 pub(crate) struct BackupVerify {
-    /// Repository
+    /// Repository: a directory, or s3://bucket/path in a program built with `aws`
     pub(crate) from: String,
     /// Name of the backup; the newest one unless given
     #[arg(long, value_name = "BACKUP")]
@@ -169,14 +169,14 @@ pub(crate) struct BackupVerify {
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupLs {
-    /// Repository
+    /// Repository: a directory, or s3://bucket/path in a program built with `aws`
     pub(crate) from: String,
 }
 
 /// Writes aside, checks everything, and only then renames.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// Repository
+    /// Repository: a directory, or s3://bucket/path in a program built with `aws`
     pub(crate) from: String,
     /// Directory that becomes the journal: empty or not there
     pub(crate) dir: PathBuf,

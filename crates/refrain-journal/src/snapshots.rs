@@ -20,6 +20,7 @@ use crate::format::{VERSION, u32_at, u64_at, written};
 use crate::held_directory::HeldDirectory;
 use crate::readers::Readers;
 use crate::storage::{Access, Disk, is_full, parent_of, read_whole, replace_file};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::threads::Threads;
 
 const MAGIC: [u8; 8] = *b"REFRAINS";
@@ -34,6 +35,9 @@ const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
 const PATH_BYTES_MAX: usize = 4096;
 
 pub(crate) const FILE_ENDING: &str = ".snap";
+
+/// Behind the name of one that is being written.
+const UNFINISHED_ENDING: &str = ".new";
 
 /// Keeps snapshots as files in a directory.
 ///
@@ -64,6 +68,8 @@ pub struct FileSnapshots {
 struct Place {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// Whether there may be names that do not last: their sync failed, or has not come yet.
+    is_in_doubt: AtomicBool,
 }
 
 impl FileSnapshots {
@@ -94,11 +100,19 @@ impl FileSnapshots {
         disk.create_dir(&dir).map_err(failed)?;
         disk.sync_dir(&parent_of(&dir)).map_err(failed)?;
         settle_restore(disk.as_ref(), &dir).map_err(failed)?;
+        let place = Place {
+            disk,
+            dir,
+            // Whoever was here before may have been killed between a rename and its sync.
+            is_in_doubt: AtomicBool::new(true),
+        };
         let mut threads = Threads::default();
         let workers = Arc::new(Readers::default());
-        workers.start(1, &mut threads).map_err(failed)?;
+        workers
+            .start(1, &mut threads)
+            .map_err(OpenError::io(&place.dir))?;
         Ok(FileSnapshots {
-            place: Arc::new(Place { disk, dir }),
+            place: Arc::new(place),
             workers,
             threads,
         })
@@ -167,22 +181,51 @@ impl Place {
             return Err(SnapshotError::Unavailable(reason));
         }
         let name = file_name(stream, position);
-        let temporary = format!("{name}.new");
+        let temporary = format!("{name}{UNFINISHED_ENDING}");
         let file = encode(stream, position, bytes);
         let disk = self.disk.as_ref();
-        let stored = replace_file(disk, &self.dir, &temporary, &name, &file);
-        stored.map_err(|error| {
-            if is_full(&error) {
-                // Only to give the space back.
-                let _ = disk.remove(&self.dir.join(&temporary));
+        self.clear_unfinished(stream)?;
+        self.is_in_doubt.store(true, Ordering::Release);
+        match replace_file(disk, &self.dir, &temporary, &name, &file) {
+            Ok(()) => {
+                self.is_in_doubt.store(false, Ordering::Release);
+                Ok(())
             }
-            unavailable(&self.dir.join(&name), &error)
-        })
+            Err(error) => {
+                if is_full(&error) {
+                    // Only to give the space back.
+                    let _ = disk.remove(&self.dir.join(&temporary));
+                }
+                Err(unavailable(&self.dir.join(&name), &error))
+            }
+        }
     }
 
-    fn list(&self, stream: &Name) -> Result<Vec<Position>, SnapshotError> {
+    /// Removes what was being written when somebody before was killed.
+    fn clear_unfinished(&self, stream: &Name) -> Result<(), SnapshotError> {
+        for name in self.names()? {
+            let whole = name.strip_suffix(UNFINISHED_ENDING);
+            if whole.is_some_and(|whole| position_in(whole, stream).is_some()) {
+                // Only to give the space back.
+                let _ = self.disk.remove(&self.dir.join(name));
+            }
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Result<Vec<String>, SnapshotError> {
         let names = self.disk.list(&self.dir);
-        let names = names.map_err(|error| unavailable(&self.dir, &error))?;
+        names.map_err(|error| unavailable(&self.dir, &error))
+    }
+
+    /// Only names that last: what they cover may be forgotten.
+    fn list(&self, stream: &Name) -> Result<Vec<Position>, SnapshotError> {
+        if self.is_in_doubt.load(Ordering::Acquire) {
+            let synced = self.disk.sync_dir(&self.dir);
+            synced.map_err(|error| unavailable(&self.dir, &error))?;
+            self.is_in_doubt.store(false, Ordering::Release);
+        }
+        let names = self.names()?;
         let positions = names.iter().filter_map(|name| position_in(name, stream));
         let mut positions: Vec<Position> = positions.collect();
         positions.sort_unstable_by(|a, b| b.cmp(a));

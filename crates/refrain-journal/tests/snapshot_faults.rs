@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use refrain_core::port::snapshots::{SnapshotError, Snapshots};
 use refrain_journal::FileSnapshots;
-use support::{Fault, FaultDisk, name, position};
+use support::{Fault, FaultDisk, Kind, name, position};
 
 fn open(disk: &FaultDisk) -> FileSnapshots {
     FileSnapshots::open_on(Arc::new(disk.clone()), "/snapshots").unwrap()
@@ -54,6 +54,51 @@ async fn a_snapshot_is_there_whole_or_not_at_all_whichever_operation_is_the_last
         (1..8).contains(&acknowledged),
         "some puts ended before the fault, some did not"
     );
+}
+
+/// B3.3, B3.4
+#[tokio::test]
+async fn a_snapshot_that_is_listed_outlives_a_loss_of_power_also_one_whose_put_failed() {
+    let orders = name("orders");
+    for is_opened_again in [false, true] {
+        let disk = FaultDisk::default();
+        let mut snapshots = open(&disk);
+        // Its name is there, and nobody knows whether it lasts.
+        disk.fail_next(Kind::SyncDir);
+        let state = Bytes::from_static(b"state");
+        let put = snapshots.put(&orders, position(7), state.clone()).await;
+        put.unwrap_err();
+        if is_opened_again {
+            drop(snapshots);
+            snapshots = open(&disk);
+        }
+        // Whoever sees it may have the entries forgotten that it covers.
+        assert_eq!(snapshots.list(&orders).await.unwrap(), [position(7)]);
+        let after = open(&disk.after_power_loss());
+        assert_eq!(after.get(&orders, position(7)).await.unwrap(), state);
+    }
+}
+
+#[tokio::test]
+async fn what_a_kill_left_of_a_snapshot_goes_with_the_next_one_of_its_stream() {
+    let (orders, cards) = (name("orders"), name("cards"));
+    let disk = FaultDisk::default();
+    for stream in ["orders", "cards"] {
+        let unfinished = format!("/snapshots/{stream}@00000000000000000007.snap.new");
+        disk.put(Path::new(&unfinished), vec![1; 100]);
+    }
+    let snapshots = open(&disk);
+    let put = snapshots.put(&orders, position(9), Bytes::from_static(b"state"));
+    put.await.unwrap();
+    assert_eq!(snapshots.list(&orders).await.unwrap(), [position(9)]);
+    assert_eq!(
+        disk.paths().len(),
+        2,
+        "that of another stream may be under way"
+    );
+    let put = snapshots.put(&cards, position(9), Bytes::from_static(b"state"));
+    put.await.unwrap();
+    assert_eq!(disk.paths().len(), 2);
 }
 
 /// B3.3

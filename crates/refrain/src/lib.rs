@@ -114,7 +114,7 @@
 //! | start and stop | [`Refrain::builder`], [`Builder::launch`], [`Refrain::drain`] |
 //! | ask and look | [`Handle`], [`AskError`], [`MessageId`] |
 //! | watch | [`Refrain::events`], [`Signal`], [`ChannelStatus`], [`RecoveryStatus`] |
-//! | keep | [`FileJournal`], [`FileSnapshots`], [`SnapshotPolicy`]; [`MemoryJournal`] for tests |
+//! | keep | [`FileJournal`], [`JournalOptions`], [`FileSnapshots`], [`SnapshotPolicy`]; [`MemoryJournal`] for tests |
 //! | let go | [`RetentionPolicy`], [`Hold`], [`Checkpoints`], [`Refrain::retain`] |
 //! | look back | [`Handle::state_at`], [`History`], [`Entries`], [`StateDigest`] |
 
