@@ -39,7 +39,6 @@ mod read_side;
 mod reader;
 mod readers;
 mod reading;
-mod recent;
 mod recovery;
 mod scan;
 mod sealed;

@@ -5,7 +5,6 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashTable;
@@ -25,9 +24,6 @@ pub(crate) const STREAMS_MAX: u32 = 1 << 24;
 pub(crate) struct Names {
     hashing: RandomState,
     known: RwLock<Known>,
-    /// How often a name was taken away: its number may stand for another one since. Changes under the
-    /// lock of what is known.
-    removals: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +31,8 @@ struct Known {
     texts: Texts,
     /// All numbers, to be found by the hash of their name.
     numbers: HashTable<u32>,
+    /// How often a name was taken away: its number may stand for another one since.
+    removals: u64,
 }
 
 /// A number, and until when it holds.
@@ -56,13 +54,8 @@ impl Names {
         let known = self.read();
         Some(Looked {
             stream: known.find(hash, name)?,
-            removals: self.removals(),
+            removals: known.removals,
         })
-    }
-
-    /// How often a name was taken away.
-    pub(crate) fn removals(&self) -> u64 {
-        self.removals.load(Ordering::Relaxed)
     }
 
     /// The name that `stream` stands for.
@@ -136,7 +129,7 @@ impl Names {
             let (stream, _) = found.remove();
             texts.remove_last(stream);
         }
-        self.removals.fetch_add(1, Ordering::Relaxed);
+        known.removals += 1;
     }
 
     fn hash(&self, text: &[u8]) -> u64 {

@@ -16,7 +16,6 @@ use crate::names::{Looked, Names, STREAMS_MAX};
 use crate::options::Settings;
 use crate::pending::{Gathered, Pending, Records, Work, founded};
 use crate::planted;
-use crate::recent;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, give_way_until};
 
@@ -95,7 +94,7 @@ impl Queue {
     /// Encodes the batch, if the stream has a number already. Needs no lock.
     fn prepare(&self, name: &Name, at: Position, batch: &Batch) -> Prepared {
         let mut records = Records::new();
-        let looked = recent::look(&self.names, name);
+        let looked = self.names.look(name);
         if let Some(looked) = looked {
             records.add_entries(looked.stream, at, batch);
         }

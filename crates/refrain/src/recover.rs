@@ -152,7 +152,7 @@ where
         last: Option<Position>,
         wanted: Option<Position>,
     ) -> Result<Replay<P>, RecoverError> {
-        if let Some(replay) = self.newest_snapshot(stream, last).await {
+        if let Some(replay) = self.newest_snapshot(stream, last, wanted).await {
             return Ok(replay);
         }
         let first = self.journal.first(stream).await;
@@ -174,9 +174,14 @@ where
         }
     }
 
-    /// One that is damaged, unreadable, too new or ahead of the journal is passed over with a
-    /// warning.
-    async fn newest_snapshot(&self, stream: &Name, last: Option<Position>) -> Option<Replay<P>> {
+    /// One that is damaged, unreadable, of another history or ahead of the journal is passed over with
+    /// a warning.
+    async fn newest_snapshot(
+        &self,
+        stream: &Name,
+        last: Option<Position>,
+        wanted: Option<Position>,
+    ) -> Option<Replay<P>> {
         let snapshots = self.snapshots.as_ref()?;
         let listed = match snapshots.list(stream).await {
             Ok(listed) => listed,
@@ -187,6 +192,10 @@ where
         };
         for position in listed {
             if Some(position) > last {
+                if wanted.is_none() {
+                    let head = last.map_or(0, Position::get);
+                    tracing::warn!(%stream, %position, head, "a snapshot is ahead of the journal, which may have lost entries");
+                }
                 continue;
             }
             match self.open_snapshot(&**snapshots, stream, position).await {
