@@ -423,6 +423,11 @@ pub const BUGS: &[Bug] = &[
         "what the journal has no room for yet is dropped, and told as not recorded",
     ),
     code(
+        "keys-from-numbers",
+        Site::Runtime,
+        "keys follow from numbers of deliveries, which a journal put back gives to others",
+    ),
+    code(
         "watermark-of-anything",
         Site::Runtime,
         "a snapshot is used where there is a watermark, also of another state",

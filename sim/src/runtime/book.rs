@@ -15,7 +15,6 @@ const SHOWN: &str = "what was shown stays";
 const REPLY: &str = "a reply is applied once, and only one that was given";
 const INTENT: &str = "nothing is sent before its intent is durable";
 const SETTLED: &str = "nothing is sent after its settlement";
-const KEYS: &str = "a request has one key for ever";
 const ATTEMPTS: &str = "attempts are counted on, also by the next process";
 const ORDER: &str = "order holds per key, and in strict channels";
 const EPOCHS: &str = "an epoch belongs to one process";
@@ -36,7 +35,6 @@ struct Told {
 #[derive(Debug, Clone)]
 struct Sent {
     paper: Paper,
-    key: [u8; 16],
     attempt: u32,
     has_reply: bool,
 }
@@ -47,7 +45,6 @@ pub(super) struct Book {
     told: BTreeMap<u64, Told>,
     shown: Clerk,
     sent: BTreeMap<u64, Sent>,
-    keys: BTreeMap<[u8; 16], u64>,
     /// Per channel and order key, the number of the delivery that came last, and of its request.
     last: BTreeMap<(&'static str, u64), (u64, u64)>,
     /// Which process delivered in which epoch.
@@ -67,13 +64,14 @@ impl Book {
         }
     }
 
-    /// Jobs told so far.
-    pub(super) fn jobs(&self) -> u64 {
-        self.told.len() as u64
+    /// All jobs that were told.
+    pub(super) fn jobs(&self) -> Vec<Job> {
+        self.told.values().map(|told| told.job.clone()).collect()
     }
 
-    pub(super) fn job(&self, number: u64) -> Job {
-        self.told[&number].job.clone()
+    /// Whether nothing of a state was shown yet.
+    pub(super) fn has_shown_nothing(&self) -> bool {
+        self.shown.jobs.is_empty()
     }
 
     pub(super) fn tell(&mut self, job: &Job) {
@@ -188,9 +186,14 @@ impl Book {
         })
     }
 
-    /// A destination notes what came to it.
-    pub(super) fn delivered(&mut self, delivery: &Delivery, paper: &Paper) {
-        if let Err(violation) = self.check_delivery(delivery, paper) {
+    /// A destination notes what came to it; `known` is what it says of the key.
+    pub(super) fn delivered(
+        &mut self,
+        delivery: &Delivery,
+        paper: &Paper,
+        known: Result<(), Violation>,
+    ) {
+        if let Err(violation) = known.and_then(|()| self.check_delivery(delivery, paper)) {
             self.broken.get_or_insert(violation);
         }
     }
@@ -210,17 +213,11 @@ impl Book {
         if self.shown.heard.contains_key(&number) {
             return Err(Violation::new(SETTLED, what()));
         }
-        let key = *delivery.key.bytes();
-        let owner = *self.keys.entry(key).or_insert(number);
         let sent = self.sent.entry(number).or_insert_with(|| Sent {
             paper: paper.clone(),
-            key,
             attempt: 0,
             has_reply: false,
         });
-        if owner != number || sent.key != key {
-            return Err(Violation::new(KEYS, what()));
-        }
         if delivery.attempt <= sent.attempt {
             let detail = format!("{} after {}", what(), sent.attempt);
             return Err(Violation::new(ATTEMPTS, detail));

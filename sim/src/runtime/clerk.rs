@@ -41,9 +41,19 @@ pub(super) struct Job {
 pub(super) struct Paper {
     pub(super) number: u64,
     pub(super) key: u64,
+    /// The number of the letter that follows from the reply.
+    pub(super) letter: Option<u64>,
 }
 
 impl Paper {
+    fn letter(number: u64) -> Paper {
+        Paper {
+            number,
+            key: 0,
+            letter: None,
+        }
+    }
+
     pub(super) fn job(&self) -> u64 {
         self.number / NUMBERS
     }
@@ -56,7 +66,7 @@ impl Job {
         first..first + self.questions
     }
 
-    /// The number of its letter.
+    /// The number of its letter: sent at once, or once the first question has its reply.
     pub(super) fn letter(&self) -> Option<u64> {
         self.has_letter
             .then_some(self.number * NUMBERS + QUESTIONS_MAX)
@@ -79,12 +89,19 @@ impl Processor for Clerk {
     /// Answers how many jobs there were before.
     fn decide(&self, job: &Job, out: &mut Outbox<Self>) -> Result<u64, Never> {
         out.event(Happened::Took(job.number));
+        let mut letter = job.letter();
         for number in job.questions() {
             let key = job.key;
-            out.request_in_order_of(&QUESTIONS, key, &Paper { number, key });
+            let letter = letter.take();
+            let paper = Paper {
+                number,
+                key,
+                letter,
+            };
+            out.request_in_order_of(&QUESTIONS, key, &paper);
         }
-        if let Some(number) = job.letter() {
-            out.send(&LETTERS, &Paper { number, key: 0 });
+        if let Some(number) = letter {
+            out.send(&LETTERS, &Paper::letter(number));
         }
         Ok(self.jobs.len() as u64)
     }
@@ -102,6 +119,9 @@ impl Clerk {
         match outcome {
             Outcome::Reply(number) if number == asked.number => {
                 out.event(Happened::Heard(number));
+                if let Some(number) = asked.letter {
+                    out.send(&LETTERS, &Paper::letter(number));
+                }
                 Settlement::Confirm
             }
             Outcome::Reply(_)

@@ -114,14 +114,15 @@ impl<'r, 'a> Life<'r, 'a> {
         match act {
             Act::Ask => {
                 let job = self.draw_job();
+                self.place.outside.register().add(job.clone());
                 self.ask(job);
             }
             Act::AskAgain => {
-                let jobs = self.place.outside.book().jobs();
+                let jobs = self.place.outside.register().len();
                 if jobs > 0 {
-                    let number = 1 + self.place.chance.below(jobs);
-                    let job = self.place.outside.book().job(number);
-                    self.ask(job);
+                    let place = self.place.chance.index(jobs);
+                    let job = self.place.outside.register().job(place);
+                    self.ask(job.expect("it was told once"));
                 }
             }
             Act::Look => drop(self.look().await?),
@@ -155,7 +156,7 @@ impl<'r, 'a> Life<'r, 'a> {
     fn draw_job(&mut self) -> Job {
         let chance = &mut self.place.chance;
         Job {
-            number: self.place.outside.book().jobs() + 1,
+            number: self.place.outside.register().next_job(),
             key: chance.below(2),
             questions: chance.pick(&[0, 1, 1, 2, QUESTIONS_MAX]),
             has_letter: chance.one_in(3),
@@ -271,8 +272,7 @@ impl<'r, 'a> Life<'r, 'a> {
     /// Waits until everything is settled, and says what the state is then.
     pub(super) async fn settle(&mut self) -> Result<Clerk, Violation> {
         let jobs = self.place.outside.book().jobs();
-        for number in 1..=jobs {
-            let job = self.place.outside.book().job(number);
+        for job in jobs {
             self.ask(job);
         }
         for _ in 0..TURNS_MAX / 100 {

@@ -10,6 +10,7 @@ mod clerk;
 mod foreign;
 mod life;
 mod plan;
+mod register;
 mod service;
 
 use std::sync::Arc;
@@ -189,6 +190,9 @@ impl World {
                 note(Sometimes::JournalPutBack);
                 self.disk.remark(|| "      *** journal put back".into());
                 self.disk.put_back(JOURNAL_DIR, &backup.files);
+                if backup.book.has_shown_nothing() {
+                    self.outside.register().forget_keys();
+                }
                 *self.outside.book() = backup.book;
             }
         }

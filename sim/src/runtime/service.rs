@@ -8,12 +8,14 @@ use refrain::{Attempted, Delivery, Destination, Encoding, Failure, Reply};
 
 use super::book::Book;
 use super::clerk::Paper;
+use super::register::Register;
 use crate::chance::Chance;
 
 /// What all services share; it outlives the processes.
 #[derive(Debug, Clone)]
 pub(super) struct Outside {
     book: Arc<Mutex<Book>>,
+    register: Arc<Mutex<Register>>,
     chance: Arc<Mutex<Chance>>,
     /// Every so many attempts go wrong; 0 for none.
     trouble_one_in: u64,
@@ -23,6 +25,7 @@ impl Outside {
     pub(super) fn new(chance: Chance, trouble_one_in: u64) -> Outside {
         Outside {
             book: Arc::default(),
+            register: Arc::default(),
             chance: Arc::new(Mutex::new(chance)),
             trouble_one_in,
         }
@@ -38,6 +41,10 @@ impl Outside {
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn register(&self) -> MutexGuard<'_, Register> {
+        self.register.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How an attempt goes: after how long, and what comes of it.
@@ -69,7 +76,8 @@ impl Destination for Outside {
                 Ok(paper) => paper,
                 Err(error) => return failed(&error.to_string()),
             };
-            self.book().delivered(&delivery, &paper);
+            let known = self.register().delivered(*delivery.key.bytes(), &paper);
+            self.book().delivered(&delivery, &paper, known);
             let (after, fate) = self.fate();
             tokio::time::sleep(after).await;
             match fate {

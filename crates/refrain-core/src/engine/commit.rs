@@ -13,6 +13,7 @@ use crate::id::{Key, Position};
 use crate::ledger::{Open, Secret};
 use crate::limit::TIMERS_MAX;
 use crate::outcome::Settlement;
+use crate::planted;
 use crate::processor::{Encoded, Processor};
 
 /// Buffers that every step uses again.
@@ -179,7 +180,10 @@ impl<P: Processor> Engine<P> {
         }
         identity.clear();
         let delivery = draft.lineage.map(|lineage| lineage.causation);
-        draft.cause.encode_origin(delivery, identity);
+        match planted::is("keys-from-numbers") {
+            true => draft.cause.encode_identity(identity),
+            false => draft.cause.encode_origin(delivery, identity),
+        }
         let secret = &self.ledger.secret;
         let lineage = draft
             .lineage
