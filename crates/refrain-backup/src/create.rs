@@ -1,22 +1,23 @@
 //! Taking a backup: check, copy what is new, manifest last.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use refrain_core::Name;
-use refrain_journal::OpenError;
+use refrain_core::{Name, Position};
 use refrain_journal::inspect::{
-    FileRole, FileSeen, Finding, FindingKind, Inspection, Inspector, MarkSeen, Severity,
+    FileRole, FileSeen, Finding, FindingKind, Inspection, MarkSeen, Severity,
 };
+use refrain_journal::{Access, DiskFile, OpenError};
 
 use crate::Progress;
-use crate::digest::{StreamDigests, digest_text};
+use crate::digest::digest_text;
 use crate::error::BackupError;
 use crate::manifest::{BackupId, FORMAT, FileRecord, FileSort, Manifest, PIECE_BYTES, Piece};
 use crate::repository::Repository;
+use crate::seen::{Seen, snapshots_of};
 use crate::streams::{self, StreamRecord};
 
 /// How often a backup starts again because files of the journal went away while it copied them.
@@ -113,7 +114,12 @@ async fn take(
     repository: &Repository,
     progress: &Progress,
 ) -> Result<Created, BackupError> {
-    let (inspection, digests) = inspect(source, progress).await?;
+    let snapshots = source.snapshots.as_deref();
+    let Seen {
+        disk,
+        inspection,
+        digests,
+    } = Seen::of(&source.dir, snapshots, progress).await?;
     let mark = check(&inspection, &source.dir)?;
     let wanted = files(&inspection);
     check_whole(&wanted, mark, &source.dir)?;
@@ -125,9 +131,9 @@ async fn take(
         bytes_written: 0,
     };
     // All at once: what is removed or rewritten from now on can still be read.
-    let opened: Vec<Arc<File>> = wanted
+    let opened: Vec<Arc<dyn DiskFile>> = wanted
         .iter()
-        .map(|(_, file)| File::open(&file.path).map(Arc::new))
+        .map(|(_, file)| disk.open(&file.path, Access::Read))
         .collect::<Result<_, _>>()
         .map_err(BackupError::io(&source.dir))?;
     let mut records = Vec::new();
@@ -165,19 +171,6 @@ async fn take(
     };
     let bytes_written = copying.bytes_written;
     commit(repository, manifest, bytes_written).await
-}
-
-/// Inspects on a thread that may block.
-async fn inspect(
-    source: &Source,
-    progress: &Progress,
-) -> Result<(Inspection, StreamDigests), BackupError> {
-    let mut inspector = Inspector::new(&source.dir);
-    if let Some(dir) = &source.snapshots {
-        inspector = inspector.snapshots(dir);
-    }
-    let progress = Arc::clone(progress);
-    crate::verify::digest_all(inspector, progress).await
 }
 
 /// The mark of a journal that is worth a backup. Damage that no backup carries on does not count.
@@ -238,14 +231,13 @@ fn files(inspection: &Inspection) -> Vec<(FileSort, &FileSeen)> {
         | FileRole::Other
         | _ => None,
     });
-    let snapshots = inspection.snapshots.iter().filter_map(|file| {
-        let name = file.path.file_name()?.to_str()?;
-        let (stream, position) = name.strip_suffix(".snap")?.split_once('@')?;
-        let stream = Name::new(stream).ok()?;
-        let position: u64 = position.parse().ok()?;
-        let head = inspection.streams.iter().find(|one| one.name == stream)?;
+    let streams = inspection.streams.iter();
+    let heads: HashMap<&Name, Option<Position>> =
+        streams.map(|stream| (&stream.name, stream.last)).collect();
+    let snapshots = snapshots_of(inspection).filter_map(move |(stream, position, file)| {
         // One that is newer than the backup would be ahead of the journal.
-        head.last.filter(|last| last.get() >= position)?;
+        let last = (*heads.get(&stream)?)?;
+        (position <= last.get()).then_some(())?;
         let stream = stream.to_string();
         Some((FileSort::Snapshot { stream, position }, file))
     });
@@ -304,7 +296,11 @@ struct Copying<'a> {
 }
 
 impl Copying<'_> {
-    async fn file(&mut self, file: &FileSeen, open: &Arc<File>) -> Result<Vec<Piece>, BackupError> {
+    async fn file(
+        &mut self,
+        file: &FileSeen,
+        open: &Arc<dyn DiskFile>,
+    ) -> Result<Vec<Piece>, BackupError> {
         let mut pieces = Vec::new();
         let mut at = 0;
         while at < file.used {
@@ -313,7 +309,7 @@ impl Copying<'_> {
             let reading = Arc::clone(open);
             let read = tokio::task::spawn_blocking(move || {
                 let mut bytes = vec![0; length];
-                reading.read_exact_at(&mut bytes, at).map(|()| bytes)
+                read_exact(&*reading, &mut bytes, at).map(|()| bytes)
             });
             let read = read.await.expect("reading does not panic");
             let bytes = read.map_err(BackupError::io(&file.path))?;
@@ -336,4 +332,18 @@ impl Copying<'_> {
         }
         Ok(piece)
     }
+}
+
+/// Fills `buffer` from `offset` on.
+fn read_exact(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

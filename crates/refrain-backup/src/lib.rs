@@ -33,6 +33,7 @@ mod copy;
 mod create;
 mod digest;
 mod error;
+mod held_snapshots;
 mod hold;
 mod manifest;
 mod mend;
@@ -40,6 +41,7 @@ mod note;
 mod piece_disk;
 mod repository;
 mod restore;
+mod seen;
 mod streams;
 mod verify;
 

@@ -126,10 +126,21 @@ pub(crate) async fn digest_all(
     inspector: Inspector,
     progress: Progress,
 ) -> Result<(Inspection, StreamDigests), BackupError> {
+    digest_after(inspector, progress, || ()).await
+}
+
+/// As [`digest_all`]; calls `begins` before the inspection begins, each time that it begins anew.
+pub(crate) async fn digest_after(
+    inspector: Inspector,
+    progress: Progress,
+    mut begins: impl FnMut() + Send + 'static,
+) -> Result<(Inspection, StreamDigests), BackupError> {
     let inspecting = tokio::task::spawn_blocking(move || {
+        begins();
         let mut watched = Watched {
             digests: StreamDigests::default(),
             progress,
+            begins,
         };
         let inspection = inspector.run(&mut watched)?;
         Ok::<_, OpenError>((inspection, watched.digests))
@@ -137,12 +148,13 @@ pub(crate) async fn digest_all(
     Ok(inspecting.await.expect("an inspection does not panic")?)
 }
 
-struct Watched {
+struct Watched<F> {
     digests: StreamDigests,
     progress: Progress,
+    begins: F,
 }
 
-impl Visitor for Watched {
+impl<F: FnMut()> Visitor for Watched<F> {
     fn entry(&mut self, entry: &SeenEntry<'_>) {
         self.digests.entry(entry);
     }
@@ -153,5 +165,6 @@ impl Visitor for Watched {
 
     fn restart(&mut self) {
         self.digests.restart();
+        (self.begins)();
     }
 }

@@ -1,0 +1,104 @@
+//! What is seen of a journal that is to be backed up, and where its files are read from.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use refrain_core::{Name, Position};
+use refrain_journal::inspect::{FileSeen, Inspection, Inspector};
+use refrain_journal::{Disk, FileSystem};
+
+use crate::Progress;
+use crate::digest::StreamDigests;
+use crate::error::BackupError;
+use crate::held_snapshots::HeldSnapshots;
+use crate::verify::{digest_after, digest_all};
+
+/// How often a journal is looked at until a snapshot stands for what each stream has forgotten.
+const TRIES_MAX: usize = 3;
+
+/// An inspection, with the disk on which the files that it saw are still there.
+pub(crate) struct Seen {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) inspection: Inspection,
+    pub(crate) digests: StreamDigests,
+}
+
+impl Seen {
+    /// Inspects the journal in `dir`, and the snapshots if there are any, on a thread that may block.
+    pub(crate) async fn of(
+        dir: &Path,
+        snapshots: Option<&Path>,
+        progress: &Progress,
+    ) -> Result<Seen, BackupError> {
+        let Some(snapshots) = snapshots else {
+            let digested = digest_all(Inspector::new(dir), Arc::clone(progress)).await;
+            let (inspection, digests) = digested?;
+            return Ok(Seen {
+                disk: Arc::new(FileSystem),
+                inspection,
+                digests,
+            });
+        };
+        let mut tries = 1;
+        loop {
+            let seen = Seen::with_snapshots(dir, snapshots, progress).await?;
+            match seen.uncovered() {
+                // Snapshots were stored, and entries forgotten, in the moment between holding the
+                // snapshots and reading the mark.
+                Some(_) if tries < TRIES_MAX => tries += 1,
+                Some(stream) => {
+                    tracing::warn!(%stream, "no snapshot stands for what the stream has forgotten");
+                    return Ok(seen);
+                }
+                None => return Ok(seen),
+            }
+        }
+    }
+
+    async fn with_snapshots(
+        dir: &Path,
+        snapshots: &Path,
+        progress: &Progress,
+    ) -> Result<Seen, BackupError> {
+        let held = Arc::new(HeldSnapshots::of(snapshots));
+        let disk: Arc<dyn Disk> = Arc::<HeldSnapshots>::clone(&held);
+        let inspector = Inspector::on(Arc::clone(&disk), dir).snapshots(snapshots);
+        let digested = digest_after(inspector, Arc::clone(progress), move || held.renew()).await;
+        let (inspection, digests) = digested?;
+        Ok(Seen {
+            disk,
+            inspection,
+            digests,
+        })
+    }
+
+    /// A stream that has forgotten entries, and has snapshots of which none stands for them.
+    fn uncovered(&self) -> Option<Name> {
+        let mut positions: HashMap<Name, Vec<u64>> = HashMap::new();
+        for (stream, position, _) in snapshots_of(&self.inspection) {
+            positions.entry(stream).or_default().push(position);
+        }
+        let mut streams = self.inspection.streams.iter();
+        let uncovered = streams.find(|stream| {
+            let first = stream.first.map_or(1, Position::get);
+            let last = stream.last.map_or(0, Position::get);
+            let snapshots = positions.get(&stream.name);
+            // The entry after a snapshot must be there: it vouches for it.
+            let stands = |at: &u64| (first..=last).contains(&at.saturating_add(1));
+            first > 1 && snapshots.is_some_and(|positions| !positions.iter().any(stands))
+        });
+        uncovered.map(|stream| stream.name.clone())
+    }
+}
+
+/// The whole snapshots that were seen: of which stream, and at which position.
+pub(crate) fn snapshots_of(
+    inspection: &Inspection,
+) -> impl Iterator<Item = (Name, u64, &FileSeen)> {
+    inspection.snapshots.iter().filter_map(|file| {
+        let name = file.path.file_name()?.to_str()?;
+        let (stream, position) = name.strip_suffix(".snap")?.split_once('@')?;
+        Some((Name::new(stream).ok()?, position.parse().ok()?, file))
+    })
+}

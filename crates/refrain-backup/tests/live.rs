@@ -1,0 +1,108 @@
+//! A backup of a journal and snapshots that a program goes on with meanwhile.
+
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use refrain_backup::{Progress, Repository, Source, Target, create, restore};
+use refrain_core::port::journal::{Batch, Journal};
+use refrain_core::port::snapshots::Snapshots;
+use refrain_core::{Name, Position};
+use refrain_journal::{FileJournal, FileSnapshots};
+use tokio::runtime::Handle;
+
+/// A program's journal and snapshots.
+struct Program {
+    _place: tempfile::TempDir,
+    dir: PathBuf,
+    journal: FileJournal,
+    snapshots: FileSnapshots,
+}
+
+fn orders() -> Name {
+    Name::new("orders").unwrap()
+}
+
+fn at(position: u64) -> Position {
+    Position::new(position).unwrap()
+}
+
+impl Program {
+    fn new() -> Program {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().to_path_buf();
+        Program {
+            _place: place,
+            journal: FileJournal::open(dir.join("journal")).unwrap(),
+            snapshots: FileSnapshots::open(dir.join("snapshots")).unwrap(),
+            dir,
+        }
+    }
+
+    /// Ten entries more, a snapshot in their middle, and nothing older is needed.
+    async fn go_on(&self) {
+        let head = self.journal.head(&orders()).await.unwrap();
+        let mut batch = Batch::default();
+        (0..10).for_each(|_| batch.push(b"an entry"));
+        let first = Position::after(head);
+        self.journal.append(&orders(), first, batch).await.unwrap();
+        let middle = at(first.get() + 5);
+        let put = self.snapshots.put(&orders(), middle, "a state".into());
+        put.await.unwrap();
+        for older in self.snapshots.list(&orders()).await.unwrap() {
+            if older != middle {
+                self.snapshots.delete(&orders(), older).await.unwrap();
+            }
+        }
+        let forgotten = self.journal.forget(&orders(), middle.next()).await;
+        forgotten.unwrap();
+    }
+}
+
+/// Has `program` go on while its files are looked at.
+fn going_on(program: &Arc<Program>) -> Progress {
+    let (program, runtime) = (Arc::clone(program), Handle::current());
+    let has_gone_on = AtomicBool::new(false);
+    Arc::new(move |_, _| {
+        if !has_gone_on.swap(true, Ordering::SeqCst) {
+            runtime.block_on(async {
+                program.go_on().await;
+                program.go_on().await;
+            });
+        }
+    })
+}
+
+/// B3.3, B3.4
+#[tokio::test]
+async fn snapshot_that_stands_for_what_is_forgotten_is_in_the_backup_though_it_was_deleted_meanwhile()
+ {
+    let program = Arc::new(Program::new());
+    program.go_on().await;
+    let repository = Repository::in_memory();
+    let source = Source::new(program.dir.join("journal"), 0);
+    let source = source.snapshots(program.dir.join("snapshots"));
+    let created = create(&source, &repository, &going_on(&program)).await;
+    let id = created.unwrap().id;
+    let left = program.snapshots.list(&orders()).await.unwrap();
+    assert_eq!(left, [at(26)], "the program went on");
+
+    let (journal, snapshots) = (
+        program.dir.join("journal-2"),
+        program.dir.join("snapshots-2"),
+    );
+    let target = Target::new(&journal).snapshots(&snapshots);
+    let silent = refrain_backup::silent();
+    restore(&repository, &id, &target, &silent).await.unwrap();
+    let journal = FileJournal::open(&journal).unwrap();
+    let kept = (
+        journal.first(&orders()).await.unwrap(),
+        journal.head(&orders()).await.unwrap(),
+    );
+    assert_eq!(kept, (Some(at(7)), Some(at(10))));
+    let snapshots = FileSnapshots::open(&snapshots).unwrap();
+    assert_eq!(snapshots.list(&orders()).await.unwrap(), [at(6)]);
+    assert_eq!(snapshots.get(&orders(), at(6)).await.unwrap(), "a state");
+}
