@@ -33,7 +33,7 @@ mod copy;
 mod create;
 mod digest;
 mod error;
-mod held_snapshots;
+mod held_files;
 mod hold;
 mod manifest;
 mod mend;

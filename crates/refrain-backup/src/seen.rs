@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use refrain_core::{Name, Position};
+use refrain_journal::Disk;
 use refrain_journal::inspect::{FileSeen, Inspection, Inspector};
-use refrain_journal::{Disk, FileSystem};
 
 use crate::Progress;
 use crate::digest::StreamDigests;
 use crate::error::BackupError;
-use crate::held_snapshots::HeldSnapshots;
-use crate::verify::{digest_after, digest_all};
+use crate::held_files::HeldFiles;
+use crate::verify::digest_after;
 
 /// How often a journal is looked at until a snapshot stands for what each stream has forgotten.
 const TRIES_MAX: usize = 3;
@@ -31,18 +31,9 @@ impl Seen {
         snapshots: Option<&Path>,
         progress: &Progress,
     ) -> Result<Seen, BackupError> {
-        let Some(snapshots) = snapshots else {
-            let digested = digest_all(Inspector::new(dir), Arc::clone(progress)).await;
-            let (inspection, digests) = digested?;
-            return Ok(Seen {
-                disk: Arc::new(FileSystem),
-                inspection,
-                digests,
-            });
-        };
         let mut tries = 1;
         loop {
-            let seen = Seen::with_snapshots(dir, snapshots, progress).await?;
+            let seen = Seen::once(dir, snapshots, progress).await?;
             match seen.uncovered() {
                 // Snapshots were stored, and entries forgotten, in the moment between holding the
                 // snapshots and reading the mark.
@@ -56,14 +47,17 @@ impl Seen {
         }
     }
 
-    async fn with_snapshots(
+    async fn once(
         dir: &Path,
-        snapshots: &Path,
+        snapshots: Option<&Path>,
         progress: &Progress,
     ) -> Result<Seen, BackupError> {
-        let held = Arc::new(HeldSnapshots::of(snapshots));
-        let disk: Arc<dyn Disk> = Arc::<HeldSnapshots>::clone(&held);
-        let inspector = Inspector::on(Arc::clone(&disk), dir).snapshots(snapshots);
+        let held = Arc::new(HeldFiles::new(snapshots));
+        let disk: Arc<dyn Disk> = Arc::<HeldFiles>::clone(&held);
+        let mut inspector = Inspector::on(Arc::clone(&disk), dir);
+        if let Some(snapshots) = snapshots {
+            inspector = inspector.snapshots(snapshots);
+        }
         let digested = digest_after(inspector, Arc::clone(progress), move || held.renew()).await;
         let (inspection, digests) = digested?;
         Ok(Seen {

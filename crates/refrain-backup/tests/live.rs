@@ -2,15 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use refrain_backup::{Progress, Repository, Source, Target, create, restore};
+use refrain_backup::{Progress, Repository, Source, Target, create, restore, verify};
 use refrain_core::port::journal::{Batch, Journal};
 use refrain_core::port::snapshots::Snapshots;
 use refrain_core::{Name, Position};
-use refrain_journal::{FileJournal, FileSnapshots};
+use refrain_journal::{FileJournal, FileSnapshots, JournalOptions};
 use tokio::runtime::Handle;
 
 /// A program's journal and snapshots.
@@ -61,16 +62,13 @@ impl Program {
     }
 }
 
-/// Has `program` go on while its files are looked at.
-fn going_on(program: &Arc<Program>) -> Progress {
-    let (program, runtime) = (Arc::clone(program), Handle::current());
-    let has_gone_on = AtomicBool::new(false);
+/// Has something happen while the files are looked at.
+fn meanwhile(happens: impl AsyncFn() + Send + Sync + 'static) -> Progress {
+    let runtime = Handle::current();
+    let has_happened = AtomicBool::new(false);
     Arc::new(move |_, _| {
-        if !has_gone_on.swap(true, Ordering::SeqCst) {
-            runtime.block_on(async {
-                program.go_on().await;
-                program.go_on().await;
-            });
+        if !has_happened.swap(true, Ordering::SeqCst) {
+            runtime.block_on(happens());
         }
     })
 }
@@ -84,8 +82,12 @@ async fn snapshot_that_stands_for_what_is_forgotten_is_in_the_backup_though_it_w
     let repository = Repository::in_memory();
     let source = Source::new(program.dir.join("journal"), 0);
     let source = source.snapshots(program.dir.join("snapshots"));
-    let created = create(&source, &repository, &going_on(&program)).await;
-    let id = created.unwrap().id;
+    let goes_on = Arc::clone(&program);
+    let progress = meanwhile(async move || {
+        goes_on.go_on().await;
+        goes_on.go_on().await;
+    });
+    let id = create(&source, &repository, &progress).await.unwrap().id;
     let left = program.snapshots.list(&orders()).await.unwrap();
     assert_eq!(left, [at(26)], "the program went on");
 
@@ -105,4 +107,46 @@ async fn snapshot_that_stands_for_what_is_forgotten_is_in_the_backup_though_it_w
     let snapshots = FileSnapshots::open(&snapshots).unwrap();
     assert_eq!(snapshots.list(&orders()).await.unwrap(), [at(6)]);
     assert_eq!(snapshots.get(&orders(), at(6)).await.unwrap(), "a state");
+}
+
+/// Stream segments are rewritten under their names.
+#[tokio::test]
+async fn backup_has_the_stream_segments_that_were_looked_at_though_compaction_replaced_them() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("journal");
+    let options = JournalOptions::default().segment_bytes(16 * 1024);
+    let journal = FileJournal::open_with(&dir, options).unwrap();
+    for first in (1..400).step_by(10) {
+        let mut batch = Batch::default();
+        (0..10).for_each(|_| batch.push(&[7; 300]));
+        journal.append(&orders(), at(first), batch).await.unwrap();
+    }
+    journal.compact().await.unwrap();
+    let segments = || {
+        let files = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap());
+        let sizes = files.map(|file| {
+            let name = file.file_name().into_string().unwrap();
+            (name, file.metadata().unwrap().len())
+        });
+        let segments = sizes.filter(|(name, _)| name.ends_with(".seg"));
+        segments.collect::<BTreeMap<_, _>>()
+    };
+    let before = segments();
+    assert!(!before.is_empty());
+
+    let repository = Repository::in_memory();
+    let journal = Arc::new(journal);
+    let goes_on = Arc::clone(&journal);
+    let progress = meanwhile(async move || {
+        goes_on.forget(&orders(), at(200)).await.unwrap();
+        goes_on.compact().await.unwrap();
+    });
+    let created = create(&Source::new(&dir, 0), &repository, &progress).await;
+    let id = created.unwrap().id;
+    let after = segments();
+    assert!(after.keys().eq(before.keys()), "{before:?}, then {after:?}");
+    assert_ne!(after, before);
+    let silent = refrain_backup::silent();
+    let verified = verify(&repository, &id, &silent).await.unwrap();
+    assert_eq!(verified.manifest.entries, 400);
 }

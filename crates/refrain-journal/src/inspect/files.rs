@@ -1,6 +1,9 @@
 //! The files of a journal under inspection: what each one is, how much of it is in use, and whether
 //! they change meanwhile.
 
+use std::collections::BTreeMap;
+
+use super::Inspector;
 use super::finding::{Finding, FindingKind};
 use super::marks;
 use super::report::{FileRole, FileSeen};
@@ -61,18 +64,6 @@ impl Run<'_> {
         files
     }
 
-    /// Bytes of all stream segments.
-    pub(super) fn stream_segment_bytes(&self) -> u64 {
-        let names = self.names.iter();
-        let files = names.filter(|name| matches!(FileKind::of(name), FileKind::Streams(..)));
-        let sizes = files.filter_map(|name| {
-            let path = self.inspector.dir.join(name);
-            let file = self.inspector.disk.open(&path, Access::Read).ok()?;
-            file.size().ok()
-        });
-        sizes.sum()
-    }
-
     /// Bytes of segment `number` that are looked at.
     pub(super) fn size(&self, number: u64) -> u64 {
         match self.mark {
@@ -100,18 +91,29 @@ impl Run<'_> {
         let first = |mark: Option<Mark>| mark.map(|mark| mark.first_segment);
         let now = disk.list(dir).map_err(OpenError::io(dir))?;
         let is_gone = |name: &String| !now.contains(name);
-        let is_streams = |name: &String| matches!(FileKind::of(name), FileKind::Streams(..));
-        let is_made = |name: &String| is_streams(name) && !self.names.contains(name);
-        let is_segment =
-            |name: &&String| is_streams(name) || matches!(FileKind::of(name), FileKind::Log(_));
+        let is_log = |name: &&String| matches!(FileKind::of(name), FileKind::Log(_));
         Ok(first(mark) != first(self.mark)
-            || self.names.iter().filter(is_segment).any(is_gone)
-            || now.iter().any(is_made))
+            || self.names.iter().filter(is_log).any(is_gone)
+            || self.inspector.stream_segments(&now) != self.stream_segments)
     }
 
     /// Whether somebody writes to the journal meanwhile.
     pub(super) fn is_moving(&self) -> Result<bool, OpenError> {
         let (disk, dir) = (self.inspector.disk.as_ref(), self.inspector.dir.as_path());
         Ok(marks::read(disk, dir)?.0 != self.mark)
+    }
+}
+
+impl Inspector {
+    /// The stream segments among `names`, with their sizes. Compaction may write one anew under its
+    /// name, with less in it.
+    pub(super) fn stream_segments(&self, names: &[String]) -> BTreeMap<String, u64> {
+        let names = names.iter();
+        let segments = names.filter(|name| matches!(FileKind::of(name), FileKind::Streams(..)));
+        let sizes = segments.filter_map(|name| {
+            let file = self.disk.open(&self.dir.join(name), Access::Read).ok()?;
+            Some((name.clone(), file.size().ok()?))
+        });
+        sizes.collect()
     }
 }

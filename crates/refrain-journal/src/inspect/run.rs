@@ -1,6 +1,6 @@
 //! One run of an inspection: from the mark through the log segments to the streams.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::finding::{Finding, FindingKind, Severity};
@@ -27,6 +27,8 @@ pub(super) struct Run<'a> {
     pub(super) findings: Vec<Finding>,
     pub(super) streams: Streams,
     pub(super) kept_from: HashMap<u32, u64>,
+    /// The stream segments and their sizes, before anything was read of them.
+    pub(super) stream_segments: BTreeMap<String, u64>,
     pub(super) frames: u64,
     pub(super) entries: u64,
     /// Where each log segment's frames end.
@@ -60,6 +62,7 @@ impl<'a> Run<'a> {
         }
         let (mark, findings) = read?;
         let numbers = segments(mark.as_ref(), &names);
+        let stream_segments = inspector.stream_segments(&names);
         let kept_from = mark.map_or_else(HashMap::new, |mark| kept_from(disk, inspector, mark));
         let mut run = Run {
             inspector,
@@ -68,6 +71,7 @@ impl<'a> Run<'a> {
             findings,
             streams: Streams::new(kept_from.clone()),
             kept_from,
+            stream_segments,
             frames: 0,
             entries: 0,
             ends: HashMap::new(),
@@ -76,7 +80,7 @@ impl<'a> Run<'a> {
             names,
         };
         let log: u64 = run.numbers.iter().map(|number| run.size(*number)).sum();
-        run.total = log + run.stream_segment_bytes();
+        run.total = log + run.stream_segments.values().sum::<u64>();
         Ok(run)
     }
 
