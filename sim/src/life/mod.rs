@@ -187,6 +187,8 @@ impl<'r, 'a> Life<'r, 'a> {
             Ok(()) => {
                 let (head, now) = self.extent(&name);
                 self.run.model.saw_head(stream, head)?;
+                // What was submitted before may have been refused meanwhile, so that there is less to forget.
+                let next = next.min(self.run.model.stream(stream).next());
                 if now < below.min(next) && !self.run.disk.has_lied() {
                     let detail = format!("{name} starts at {now}, below {below} was forgotten");
                     return Err(Violation::new(ANSWERS, detail));
