@@ -88,12 +88,14 @@ fn a_seed_of_the_runtime_gives_the_same_trace_whatever_ran_before_it() {
     }
 }
 
-/// Seeds that showed something once, the program's fault or the judge's.
+/// Seeds that showed something once, the journal's fault or the judge's.
 ///
-/// 1221952: a `forget` behind appends that a full disk refused, of a stream that is not there then.
+/// * 1,221,952: `forget` behind appends that a full disk refused, in a stream that was taken back.
+const BROKEN_ONCE: &[u64] = &[1_221_952];
+
 #[test]
 fn seeds_that_were_broken_once_are_whole() {
-    for seed in [1_221_952] {
+    for &seed in BROKEN_ONCE {
         let tally = run_seeds(seed, 1, Manner::default(), &|now| now <= seed);
         assert_eq!(tally.failure, None);
         assert_eq!(tally.schedules, 1);
