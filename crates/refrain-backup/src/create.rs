@@ -1,7 +1,6 @@
 //! Taking a backup: check, copy what is new, manifest last.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use refrain_core::{Name, Position};
 use refrain_journal::inspect::{
     FileRole, FileSeen, Finding, FindingKind, Inspection, MarkSeen, Severity,
 };
-use refrain_journal::{Access, DiskFile, OpenError};
+use refrain_journal::{Access, DiskFile, OpenError, read_exact_at};
 
 use crate::Progress;
 use crate::digest::digest_text;
@@ -79,6 +78,9 @@ pub struct Created {
     pub bytes_written: u64,
     /// What it is.
     pub manifest: Manifest,
+    /// A stream that has forgotten entries, and has snapshots of which none stands for them: nobody can
+    /// be recovered from what the backup has of it.
+    pub uncovered: Option<Name>,
 }
 
 /// Takes a backup of `source` into `repository`, up to the durable mark as it is now. Programs may
@@ -119,6 +121,7 @@ async fn take(
         disk,
         inspection,
         digests,
+        uncovered,
     } = Seen::of(&source.dir, snapshots, progress).await?;
     let mark = check(&inspection, &source.dir)?;
     let wanted = files(&inspection);
@@ -131,11 +134,9 @@ async fn take(
         bytes_written: 0,
     };
     // All at once: what is removed or rewritten from now on can still be read.
-    let opened: Vec<Arc<dyn DiskFile>> = wanted
-        .iter()
-        .map(|(_, file)| disk.open(&file.path, Access::Read))
-        .collect::<Result<_, _>>()
-        .map_err(BackupError::io(&source.dir))?;
+    let open = |(_, file): &(FileSort, &FileSeen)| disk.open(&file.path, Access::Read);
+    let opened: Result<Vec<_>, _> = wanted.iter().map(open).collect();
+    let opened = opened.map_err(BackupError::io(&source.dir))?;
     let mut records = Vec::new();
     for ((is, file), open) in wanted.into_iter().zip(opened) {
         let pieces = copying.file(file, &open).await?;
@@ -170,7 +171,14 @@ async fn take(
         files: records,
     };
     let bytes_written = copying.bytes_written;
-    commit(repository, manifest, bytes_written).await
+    let is_new = commit(repository, &manifest).await?;
+    Ok(Created {
+        id: manifest.id(),
+        is_new,
+        bytes_written,
+        manifest,
+        uncovered,
+    })
 }
 
 /// The mark of a journal that is worth a backup. Damage that no backup carries on does not count.
@@ -263,27 +271,18 @@ fn check_whole(
     Err(BackupError::io(dir)(std::io::ErrorKind::NotFound.into()))
 }
 
-/// Makes the backup, if there is none of its name.
-async fn commit(
-    repository: &Repository,
-    manifest: Manifest,
-    bytes_written: u64,
-) -> Result<Created, BackupError> {
-    let id = manifest.id();
-    let is_new = repository.commit(&manifest).await?;
+/// Makes the backup, and says whether there was none of its name.
+async fn commit(repository: &Repository, manifest: &Manifest) -> Result<bool, BackupError> {
+    let is_new = repository.commit(manifest).await?;
     if !is_new {
+        let id = manifest.id();
         let there = repository.manifest(&id).await?;
         if there.stream_list != manifest.stream_list {
             let backup = id.to_string();
             return Err(BackupError::Fork { backup });
         }
     }
-    Ok(Created {
-        id,
-        is_new,
-        bytes_written,
-        manifest,
-    })
+    Ok(is_new)
 }
 
 /// Copies files piece by piece.
@@ -309,7 +308,7 @@ impl Copying<'_> {
             let reading = Arc::clone(open);
             let read = tokio::task::spawn_blocking(move || {
                 let mut bytes = vec![0; length];
-                read_exact(&*reading, &mut bytes, at).map(|()| bytes)
+                read_exact_at(&*reading, &mut bytes, at).map(|()| bytes)
             });
             let read = read.await.expect("reading does not panic");
             let bytes = read.map_err(BackupError::io(&file.path))?;
@@ -332,18 +331,4 @@ impl Copying<'_> {
         }
         Ok(piece)
     }
-}
-
-/// Fills `buffer` from `offset` on.
-fn read_exact(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -51,10 +51,6 @@ impl HeldFiles {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn are_snapshots(&self, dir: Option<&Path>) -> bool {
-        dir.is_some() && dir == self.snapshots.as_deref()
-    }
 }
 
 impl Held {
@@ -69,10 +65,10 @@ impl Held {
         let mut names = Vec::new();
         for name in FileSystem.list(dir)? {
             match self.open(&dir.join(&name)) {
-                Ok(_) => names.push(name),
                 // It was deleted meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+                // What else is wrong with it is told to whoever opens it.
+                Ok(_) | Err(_) => names.push(name),
             }
         }
         Ok(names)
@@ -94,14 +90,10 @@ impl Disk for HeldFiles {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        let mut held = self.held();
-        if access != Access::Read {
-            return FileSystem.open(path, access);
+        match access {
+            Access::Read => self.held().open(path),
+            Access::Write | Access::Create => FileSystem.open(path, access),
         }
-        if self.are_snapshots(path.parent()) && !held.files.contains_key(path) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        held.open(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -113,7 +105,7 @@ impl Disk for HeldFiles {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        if !self.are_snapshots(Some(dir)) {
+        if Some(dir) != self.snapshots.as_deref() {
             return FileSystem.list(dir);
         }
         match &self.held().snapshots {

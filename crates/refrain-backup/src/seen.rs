@@ -22,6 +22,8 @@ pub(crate) struct Seen {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) inspection: Inspection,
     pub(crate) digests: StreamDigests,
+    /// A stream that has forgotten entries, and has snapshots of which none stands for them.
+    pub(crate) uncovered: Option<Name>,
 }
 
 impl Seen {
@@ -34,16 +36,12 @@ impl Seen {
         let mut tries = 1;
         loop {
             let seen = Seen::once(dir, snapshots, progress).await?;
-            match seen.uncovered() {
-                // Snapshots were stored, and entries forgotten, in the moment between holding the
-                // snapshots and reading the mark.
-                Some(_) if tries < TRIES_MAX => tries += 1,
-                Some(stream) => {
-                    tracing::warn!(%stream, "no snapshot stands for what the stream has forgotten");
-                    return Ok(seen);
-                }
-                None => return Ok(seen),
+            // Snapshots may have been stored, and entries forgotten, in the moment between holding the
+            // snapshots and reading the mark.
+            if seen.uncovered.is_none() || tries == TRIES_MAX {
+                return Ok(seen);
             }
+            tries += 1;
         }
     }
 
@@ -61,29 +59,29 @@ impl Seen {
         let digested = digest_after(inspector, Arc::clone(progress), move || held.renew()).await;
         let (inspection, digests) = digested?;
         Ok(Seen {
+            uncovered: uncovered(&inspection),
             disk,
             inspection,
             digests,
         })
     }
+}
 
-    /// A stream that has forgotten entries, and has snapshots of which none stands for them.
-    fn uncovered(&self) -> Option<Name> {
-        let mut positions: HashMap<Name, Vec<u64>> = HashMap::new();
-        for (stream, position, _) in snapshots_of(&self.inspection) {
-            positions.entry(stream).or_default().push(position);
-        }
-        let mut streams = self.inspection.streams.iter();
-        let uncovered = streams.find(|stream| {
-            let first = stream.first.map_or(1, Position::get);
-            let last = stream.last.map_or(0, Position::get);
-            let snapshots = positions.get(&stream.name);
-            // The entry after a snapshot must be there: it vouches for it.
-            let stands = |at: &u64| (first..=last).contains(&at.saturating_add(1));
-            first > 1 && snapshots.is_some_and(|positions| !positions.iter().any(stands))
-        });
-        uncovered.map(|stream| stream.name.clone())
+fn uncovered(inspection: &Inspection) -> Option<Name> {
+    let mut positions: HashMap<Name, Vec<u64>> = HashMap::new();
+    for (stream, position, _) in snapshots_of(inspection) {
+        positions.entry(stream).or_default().push(position);
     }
+    let mut streams = inspection.streams.iter();
+    let uncovered = streams.find(|stream| {
+        let first = stream.first.map_or(1, Position::get);
+        let last = stream.last.map_or(0, Position::get);
+        let snapshots = positions.get(&stream.name);
+        // The entry after a snapshot must be there: it vouches for it.
+        let stands = |at: &u64| (first..=last).contains(&at.saturating_add(1));
+        first > 1 && snapshots.is_some_and(|positions| !positions.iter().any(stands))
+    });
+    uncovered.map(|stream| stream.name.clone())
 }
 
 /// The whole snapshots that were seen: of which stream, and at which position.

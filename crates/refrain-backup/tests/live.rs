@@ -87,7 +87,9 @@ async fn snapshot_that_stands_for_what_is_forgotten_is_in_the_backup_though_it_w
         goes_on.go_on().await;
         goes_on.go_on().await;
     });
-    let id = create(&source, &repository, &progress).await.unwrap().id;
+    let created = create(&source, &repository, &progress).await.unwrap();
+    assert_eq!(created.uncovered, None);
+    let id = created.id;
     let left = program.snapshots.list(&orders()).await.unwrap();
     assert_eq!(left, [at(26)], "the program went on");
 
@@ -149,4 +151,27 @@ async fn backup_has_the_stream_segments_that_were_looked_at_though_compaction_re
     let silent = refrain_backup::silent();
     let verified = verify(&repository, &id, &silent).await.unwrap();
     assert_eq!(verified.manifest.entries, 400);
+}
+
+/// B3.4
+#[tokio::test]
+async fn backup_says_which_stream_has_no_snapshot_for_what_it_has_forgotten() {
+    let program = Program::new();
+    program.go_on().await;
+    let repository = Repository::in_memory();
+    let source = Source::new(program.dir.join("journal"), 0);
+    let source = source.snapshots(program.dir.join("snapshots"));
+    // Ahead of the journal, and before what is kept: neither stands for the first six entries.
+    for position in [2, 10] {
+        let put = program
+            .snapshots
+            .put(&orders(), at(position), "another".into());
+        put.await.unwrap();
+    }
+    let silent = refrain_backup::silent();
+    let created = create(&source, &repository, &silent).await.unwrap();
+    assert_eq!(created.uncovered, None, "that at 6 does");
+    program.snapshots.delete(&orders(), at(6)).await.unwrap();
+    let created = create(&source, &repository, &silent).await.unwrap();
+    assert_eq!(created.uncovered, Some(orders()));
 }

@@ -62,4 +62,4 @@ pub use memory::{AppendFault, MemoryJournal, MemorySnapshots};
 pub use options::JournalOptions;
 pub use reader::JournalReader;
 pub use snapshots::FileSnapshots;
-pub use storage::{Access, Disk, DiskFile, DiskLock, FileSystem};
+pub use storage::{Access, Disk, DiskFile, DiskLock, FileSystem, read_exact_at};

@@ -130,11 +130,26 @@ pub trait DiskFile: Send + Sync + std::fmt::Debug {
 /// A lock that is held until it is dropped.
 pub trait DiskLock: Send + Sync + std::fmt::Debug {}
 
-/// Fills `buffer` from `offset` on.
+/// Fills `buffer` from `offset` on, in as many reads as it takes.
 ///
 /// # Errors
 /// `UnexpectedEof` when the file ends before.
-pub(crate) fn read_exact_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+///
+/// ```
+/// use refrain_journal::{Access, Disk, FileSystem, read_exact_at};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("letters");
+/// std::fs::write(&path, "abcdef")?;
+/// let mut buffer = [0; 3];
+/// let file = FileSystem.open(&path, Access::Read)?;
+/// read_exact_at(&*file, &mut buffer, 2)?;
+/// assert_eq!(&buffer, b"cde");
+/// # Ok(())
+/// # }
+/// ```
+pub fn read_exact_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     if read_up_to(file, buffer, offset)? == buffer.len() {
         return Ok(());
     }

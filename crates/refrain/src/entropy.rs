@@ -7,9 +7,8 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng};
 
 /// The system's random numbers, or those of a simulation that repeats.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) enum Entropy {
-    #[default]
     System,
     Seeded(Arc<Mutex<SmallRng>>),
 }

@@ -6,7 +6,7 @@ use refrain_backup::{
     BackupId, Created, Manifest, Progress, Repository, Source, Standing, Target, copy, create,
     note, restore, verify,
 };
-use refrain_core::Timestamp;
+use refrain_core::{Name, Timestamp};
 use serde_json::{Value, json};
 
 use crate::clock;
@@ -38,8 +38,12 @@ async fn take(flags: &BackupCreate, screen: &mut Screen) -> Result<Exit, Failure
     let mut value = value(&created.manifest);
     value["new"] = created.is_new.into();
     value["bytes_written"] = created.bytes_written.into();
+    value["uncovered"] = created.uncovered.as_ref().map(Name::as_str).into();
     if !screen.json(&value)? {
         screen.marked(Mood::Good, "backup", &text(&created))?;
+        if let Some(stream) = &created.uncovered {
+            screen.marked(Mood::Doubtful, "uncovered:", &unstarted(stream))?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -73,6 +77,14 @@ async fn check(flags: &BackupVerify, screen: &mut Screen) -> Result<Exit, Failur
     }
     // What was asked is whether the backup is sound: who may only read gets the same answer.
     Ok(Exit::Done)
+}
+
+/// What follows when no snapshot stands for what a stream has forgotten.
+fn unstarted(stream: &Name) -> String {
+    format!(
+        "no snapshot in the backup stands for what {stream} has forgotten; its processor cannot be recovered from \
+         this backup; take a snapshot in the program, and then another backup"
+    )
 }
 
 /// What follows when it cannot be noted that a backup is sound.
