@@ -126,11 +126,12 @@ async fn backup_has_the_stream_segments_that_were_looked_at_though_compaction_re
     journal.compact().await.unwrap();
     let segments = || {
         let files = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap());
-        let sizes = files.map(|file| {
-            let name = file.file_name().into_string().unwrap();
-            (name, file.metadata().unwrap().len())
+        let names = files.map(|file| file.file_name().into_string().unwrap());
+        // What else lies there is put away beside this.
+        let segments = names.filter(|name| name.ends_with(".seg")).map(|name| {
+            let size = dir.join(&name).metadata().unwrap().len();
+            (name, size)
         });
-        let segments = sizes.filter(|(name, _)| name.ends_with(".seg"));
         segments.collect::<BTreeMap<_, _>>()
     };
     let before = segments();
