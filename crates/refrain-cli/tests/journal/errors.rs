@@ -182,7 +182,7 @@ async fn a_backup_that_cannot_be_used_is_said() {
                 "restore backups journal",
                 6,
                 "R0122",
-                "journal cannot be restored to: it is not empty",
+                "journal cannot become a journal: it is not empty",
                 "of its own",
             ),
             (
