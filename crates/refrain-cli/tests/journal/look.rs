@@ -126,14 +126,9 @@ async fn an_interrupted_cat_says_that_it_is_not_done() {
     // More than a pipe holds: the command waits for its reader when it is interrupted.
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     lines.next().unwrap().unwrap();
-    let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    let kill = format!("kill -INT {}", child.id());
+    let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(killed.success());
     let printed = 1 + lines.map_while(Result::ok).count();
     assert_eq!(child.wait().unwrap().signal(), Some(2), "after {printed}");
     assert!(printed < 3_000);
