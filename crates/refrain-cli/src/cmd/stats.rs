@@ -55,7 +55,7 @@ impl Figures {
             used_bytes: inspection.files.iter().map(|file| file.used).sum(),
             entries: inspection.streams.iter().map(|one| one.entries).sum(),
             entry_bytes: inspection.streams.iter().map(|one| one.bytes).sum(),
-            snapshot_bytes: inspection.snapshots.iter().map(|one| one.bytes).sum(),
+            snapshot_bytes: inspection.snapshots.iter().map(|one| one.file.bytes).sum(),
         }
     }
 
