@@ -6,6 +6,7 @@
 mod backlog;
 mod channel;
 mod inbox;
+mod loaded;
 mod numbers;
 mod open;
 mod outside;
@@ -23,8 +24,9 @@ use crate::time::Timestamp;
 
 use open::Failure;
 
-pub(crate) use channel::{Channel, Room, STRICT, Status};
+pub(crate) use channel::{Channel, STRICT, Status};
 pub(crate) use inbox::{Inbox, Seen};
+pub(crate) use loaded::Room;
 pub(crate) use open::{Open, Progress, SetAside};
 pub use outside::Remember;
 pub(crate) use secret::Secret;

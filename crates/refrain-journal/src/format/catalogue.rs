@@ -7,7 +7,7 @@
 use refrain_core::Name;
 
 use super::record::Declaration;
-use super::{Unreadable, VERSION, counter_at, u32_at, u64_at, written};
+use super::{Unreadable, VERSION, counter_at, u32_at, u64_at, whole_fields, written};
 
 /// Bytes of the trailer.
 pub(crate) const TRAILER_BYTES: usize = 80;
@@ -215,16 +215,8 @@ impl Trailer {
 
     /// The trailer in `bytes`, the last ones of a file of `size` bytes.
     pub(crate) fn decode(salt: u32, bytes: &[u8], size: u64) -> Result<Trailer, Unreadable> {
-        let fields = bytes.get(..CHECKSUM_AT).ok_or(Unreadable::Damaged)?;
-        let checksum = crc32c::crc32c_append(salt, fields);
-        if u32_at(bytes, CHECKSUM_AT) != Some(checksum) || fields[..8] != MAGIC {
-            return Err(Unreadable::Damaged);
-        }
-        match u32_at(fields, 8) {
-            Some(VERSION) => Trailer::fields(fields, size).ok_or(Unreadable::Damaged),
-            Some(version) => Err(Unreadable::Version(version)),
-            None => Err(Unreadable::Damaged),
-        }
+        let fields = whole_fields(bytes, CHECKSUM_AT, &MAGIC, salt)?;
+        Trailer::fields(fields, size).ok_or(Unreadable::Damaged)
     }
 
     fn fields(bytes: &[u8], size: u64) -> Option<Trailer> {

@@ -9,7 +9,9 @@ use super::catalogue::{Span, encode_declaration, take_declaration};
 use super::mark::End;
 use super::record::Declaration;
 use super::segment_header::SegmentHeader;
-use super::{Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at, written};
+use super::{
+    Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at, whole_fields, written,
+};
 
 /// Bytes of the header.
 pub(crate) const DIRECTORY_HEADER_BYTES: usize = 80;
@@ -87,16 +89,8 @@ impl DirectoryHeader {
 
     /// The directory in a whole file: header and streams.
     pub(crate) fn decode(file: &[u8]) -> Result<(DirectoryHeader, Streams<'_>), Unreadable> {
-        let fields = file.get(..CHECKSUM_AT).ok_or(Unreadable::Damaged)?;
-        let is_whole = u32_at(file, CHECKSUM_AT) == Some(crc32c::crc32c(fields));
-        if !is_whole || fields[..8] != MAGIC {
-            return Err(Unreadable::Damaged);
-        }
-        match u32_at(fields, 8) {
-            Some(VERSION) => check_reserved(&fields[RESERVED])?,
-            Some(version) => return Err(Unreadable::Version(version)),
-            None => return Err(Unreadable::Damaged),
-        }
+        let fields = whole_fields(file, CHECKSUM_AT, &MAGIC, 0)?;
+        check_reserved(&fields[RESERVED])?;
         // The last bytes are the checksum of all between the header and them.
         let body = file.get(DIRECTORY_HEADER_BYTES..).unwrap_or_default();
         let (body, checksum) = body.split_last_chunk().ok_or(Unreadable::Damaged)?;

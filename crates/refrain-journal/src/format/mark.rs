@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::segment_header::SEGMENT_HEADER_BYTES;
-use super::{Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at};
+use super::{Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at, whole_fields};
 
 /// Bytes of the file.
 pub(crate) const MARK_FILE_BYTES: usize = 4096;
@@ -87,19 +87,9 @@ impl Mark {
 
     /// The mark in one slot.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Mark, Unreadable> {
-        let fields = bytes.get(..CHECKSUM_AT).ok_or(Unreadable::Damaged)?;
-        let is_whole = u32_at(bytes, CHECKSUM_AT) == Some(crc32c::crc32c(fields));
-        if !is_whole || fields[..8] != MAGIC {
-            return Err(Unreadable::Damaged);
-        }
-        match u32_at(fields, 8) {
-            Some(VERSION) => {
-                check_reserved(&fields[RESERVED])?;
-                Mark::fields(fields).ok_or(Unreadable::Damaged)
-            }
-            Some(version) => Err(Unreadable::Version(version)),
-            None => Err(Unreadable::Damaged),
-        }
+        let fields = whole_fields(bytes, CHECKSUM_AT, &MAGIC, 0)?;
+        check_reserved(&fields[RESERVED])?;
+        Mark::fields(fields).ok_or(Unreadable::Damaged)
     }
 
     fn fields(bytes: &[u8]) -> Option<Mark> {

@@ -30,6 +30,26 @@ pub(crate) enum Unreadable {
     Newer,
 }
 
+/// The first `end` bytes of `bytes`: whole by the checksum that follows them and starts from `salt`, with
+/// this magic in front of them, and of the version that is known here.
+pub(crate) fn whole_fields<'a>(
+    bytes: &'a [u8],
+    end: usize,
+    magic: &[u8; 8],
+    salt: u32,
+) -> Result<&'a [u8], Unreadable> {
+    let fields = bytes.get(..end).ok_or(Unreadable::Damaged)?;
+    let checksum = crc32c::crc32c_append(salt, fields);
+    if u32_at(bytes, end) != Some(checksum) || fields[..8] != *magic {
+        return Err(Unreadable::Damaged);
+    }
+    match u32_at(fields, 8) {
+        Some(VERSION) => Ok(fields),
+        Some(version) => Err(Unreadable::Version(version)),
+        None => Err(Unreadable::Damaged),
+    }
+}
+
 /// Demands that the reserved bytes of what is whole are zero.
 pub(crate) fn check_reserved(bytes: &[u8]) -> Result<(), Unreadable> {
     match bytes.iter().all(|byte| *byte == 0) {

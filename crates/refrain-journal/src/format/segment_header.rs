@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at};
+use super::{Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at, whole_fields};
 
 /// Bytes before the first frame: one block, so that no frame shares a sector with the header.
 pub(crate) const SEGMENT_HEADER_BYTES: u32 = 4096;
@@ -51,19 +51,9 @@ impl SegmentHeader {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<SegmentHeader, Unreadable> {
-        let fields = bytes.get(..CHECKSUM_AT).ok_or(Unreadable::Damaged)?;
-        let is_whole = u32_at(bytes, CHECKSUM_AT) == Some(crc32c::crc32c(fields));
-        if !is_whole || fields[..8] != MAGIC {
-            return Err(Unreadable::Damaged);
-        }
-        match u32_at(fields, 8) {
-            Some(VERSION) => {
-                check_reserved(&fields[RESERVED])?;
-                SegmentHeader::fields(fields).ok_or(Unreadable::Damaged)
-            }
-            Some(version) => Err(Unreadable::Version(version)),
-            None => Err(Unreadable::Damaged),
-        }
+        let fields = whole_fields(bytes, CHECKSUM_AT, &MAGIC, 0)?;
+        check_reserved(&fields[RESERVED])?;
+        SegmentHeader::fields(fields).ok_or(Unreadable::Damaged)
     }
 
     fn fields(bytes: &[u8]) -> Option<SegmentHeader> {

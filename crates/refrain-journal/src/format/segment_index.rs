@@ -5,7 +5,7 @@
 //! speak of them.
 
 use super::segment_header::SegmentHeader;
-use super::{Unreadable, VERSION, u32_at, u64_at};
+use super::{Unreadable, VERSION, u64_at, whole_fields};
 
 const MAGIC: [u8; 8] = *b"REFRAINX";
 
@@ -31,18 +31,10 @@ pub(crate) fn encode_header(segment: &SegmentHeader) -> [u8; INDEX_HEADER_BYTES]
 
 /// Checks that `bytes` are the header of the index of `segment`.
 pub(crate) fn check_header(segment: &SegmentHeader, bytes: &[u8]) -> Result<(), Unreadable> {
-    let fields = bytes.get(..CHECKSUM_AT).ok_or(Unreadable::Damaged)?;
-    let checksum = crc32c::crc32c_append(segment.salt(), fields);
-    if u32_at(bytes, CHECKSUM_AT) != Some(checksum) || fields[..8] != MAGIC {
-        return Err(Unreadable::Damaged);
-    }
+    let fields = whole_fields(bytes, CHECKSUM_AT, &MAGIC, segment.salt())?;
     let is_expected =
         u64_at(fields, 12) == Some(segment.identity) && u64_at(fields, 20) == Some(segment.number);
-    match u32_at(fields, 8) {
-        Some(VERSION) if is_expected => Ok(()),
-        Some(VERSION) | None => Err(Unreadable::Damaged),
-        Some(version) => Err(Unreadable::Version(version)),
-    }
+    is_expected.then_some(()).ok_or(Unreadable::Damaged)
 }
 
 /// The offsets that a row speaks of, whose checksum was compared.

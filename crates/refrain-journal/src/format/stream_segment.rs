@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::catalogue::Row;
-use super::{Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at, written};
+use super::{
+    Unreadable, VERSION, check_reserved, counter_at, u32_at, u64_at, whole_fields, written,
+};
 
 /// Bytes before the first block.
 pub(crate) const STREAM_SEGMENT_HEADER_BYTES: usize = 64;
@@ -68,19 +70,9 @@ impl StreamSegmentHeader {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<StreamSegmentHeader, Unreadable> {
-        let fields = bytes.get(..CHECKSUM_AT).ok_or(Unreadable::Damaged)?;
-        let is_whole = u32_at(bytes, CHECKSUM_AT) == Some(crc32c::crc32c(fields));
-        if !is_whole || fields[..8] != MAGIC {
-            return Err(Unreadable::Damaged);
-        }
-        match u32_at(fields, 8) {
-            Some(VERSION) => {
-                check_reserved(&fields[RESERVED])?;
-                StreamSegmentHeader::fields(fields).ok_or(Unreadable::Damaged)
-            }
-            Some(version) => Err(Unreadable::Version(version)),
-            None => Err(Unreadable::Damaged),
-        }
+        let fields = whole_fields(bytes, CHECKSUM_AT, &MAGIC, 0)?;
+        check_reserved(&fields[RESERVED])?;
+        StreamSegmentHeader::fields(fields).ok_or(Unreadable::Damaged)
     }
 
     fn fields(bytes: &[u8]) -> Option<StreamSegmentHeader> {
