@@ -249,9 +249,10 @@ impl DiskFile for MendFile {
             let count = buffer.len().min(room);
             return self.backup.read_at(&mut buffer[..count], offset);
         }
+        // Where the journal's own file was cut off there is nothing of its own to keep.
         match &self.own {
-            Some(own) => own.read_at(buffer, offset),
-            None => self.backup.read_at(buffer, offset),
+            Some(own) if offset < own.size()? => own.read_at(buffer, offset),
+            Some(_) | None => self.backup.read_at(buffer, offset),
         }
     }
 

@@ -5,7 +5,6 @@
 //! written where none is. `verified/` has a note for each backup that was checked.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use object_store::{
     Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
 
+use crate::aside::make_lasting;
 use crate::digest::digest_text;
 use crate::error::BackupError;
 use crate::manifest::{BackupId, Manifest, PIECE_BYTES, Piece};
@@ -84,11 +84,7 @@ impl Repository {
     /// As [`Repository::open`], and when the directory cannot be made.
     pub fn make(place: &str) -> Result<Repository, BackupError> {
         if let Place::Directory(dir) = Place::of(place) {
-            let made = std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(dir);
-            made.map_err(BackupError::io(Path::new(dir)))?;
+            make_lasting(Path::new(dir))?;
         }
         Repository::open(place)
     }

@@ -12,6 +12,7 @@ use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::{Chunk, Cursor, ReadError};
 use refrain_core::{Name, Position};
 
+use crate::index::Follower;
 use crate::read_side::{ReadSide, closed};
 use crate::readers::Answer;
 use crate::reading::Reading;
@@ -34,6 +35,7 @@ pub(crate) struct FileCursor {
     side: Arc<ReadSide>,
     stream: Name,
     until: Until,
+    follower: Follower,
     /// What was read and not yet asked for.
     ready: VecDeque<Chunk>,
     /// Chunks that are read next. Who takes one may want no more, so it starts small.
@@ -52,12 +54,18 @@ enum State {
 pub(crate) type Done = (Box<Reading>, Result<VecDeque<Chunk>, ReadError>);
 
 impl FileCursor {
-    pub(crate) fn new(side: Arc<ReadSide>, stream: Name, from: Position, until: Until) -> Self {
+    pub(crate) fn new(
+        side: Arc<ReadSide>,
+        stream: Name,
+        from: Position,
+        (until, follower): (Until, Follower),
+    ) -> Self {
         let reading = Box::new(Reading::new(stream.clone(), from.get()));
         FileCursor {
             side,
             stream,
             until,
+            follower,
             ready: VecDeque::new(),
             count: 1,
             state: State::Idle(reading),
@@ -138,9 +146,22 @@ impl FileCursor {
                 if self.side.is_ended() {
                     return Found::Never;
                 }
-                index.follow(&self.stream, context.waker());
+                let before = index.follow(&self.stream, self.follower, context.waker());
+                drop(index);
+                drop(before);
                 Found::NotYet
             }
+        }
+    }
+}
+
+impl Drop for FileCursor {
+    /// Takes its waker back: nobody would, as long as nothing is appended to the stream.
+    fn drop(&mut self) {
+        if self.until == Until::Closed {
+            let waker = self.side.index().unfollow(&self.stream, self.follower);
+            // Here nothing is locked any more: it may be the last to hold something.
+            drop(waker);
         }
     }
 }

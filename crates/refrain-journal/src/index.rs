@@ -15,6 +15,7 @@ use std::task::Waker;
 
 use refrain_core::Name;
 
+pub(crate) use self::followers::Follower;
 use self::followers::Followers;
 use crate::format::catalogue::Span;
 use crate::format::mark::End;
@@ -368,9 +369,23 @@ impl Index {
         wanted.take(limit).collect()
     }
 
-    /// Wakes `waker` when `stream` gets an entry.
-    pub(crate) fn follow(&mut self, stream: &Name, waker: &Waker) {
-        self.followers.add(stream, waker);
+    /// Wakes `waker` when `stream` gets an entry. Gives the waker that `follower` left before, to be
+    /// dropped when nothing is locked.
+    #[must_use]
+    pub(crate) fn follow(
+        &mut self,
+        stream: &Name,
+        follower: Follower,
+        waker: &Waker,
+    ) -> Option<Waker> {
+        self.followers.add(stream, follower, waker)
+    }
+
+    /// `follower` of `stream` does not wait any more. Gives the waker that it left, to be dropped when
+    /// nothing is locked.
+    #[must_use]
+    pub(crate) fn unfollow(&mut self, stream: &Name, follower: Follower) -> Option<Waker> {
+        self.followers.remove(stream, follower)
     }
 
     /// Who waits for entries of `stream`; they no longer do.

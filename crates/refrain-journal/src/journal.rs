@@ -23,10 +23,10 @@ use crate::options::{Founding, JournalOptions, Settings};
 use crate::queue::Queue;
 use crate::read_side::ReadSide;
 use crate::recovery::{Recovered, recover};
+use crate::running::{Running, Work};
 use crate::sealed::SealedSegment;
 use crate::segment::Segment;
 use crate::storage::{Disk, DiskLock, FileSystem};
-use crate::threads::Threads;
 use crate::writer::Writer;
 
 /// The file that whoever writes holds a lock on.
@@ -36,7 +36,9 @@ pub(crate) const LOCK_FILE: &str = "lock";
 ///
 /// Acknowledged appends survive a loss of power. After a failed write or sync the journal takes
 /// nothing more until it is opened again. Dropping it writes what was submitted and ends its
-/// threads, which takes as long as that does.
+/// threads, which takes as long as that does; then the directory is free for another opening. Only
+/// where it is dropped on one of its own threads, by a waker that was the last to hold it, that goes on
+/// after the drop.
 ///
 /// ```
 /// use refrain_core::port::journal::{Batch, Journal};
@@ -65,12 +67,8 @@ pub struct FileJournal {
     queue: Arc<Queue>,
     keeper: Arc<Keeper>,
     read_side: Arc<ReadSide>,
-    writer: Threads,
-    compaction: Threads,
-    housekeeping: Threads,
-    readers: Threads,
-    /// Given back last, when nothing writes any more.
-    _lock: Box<dyn DiskLock>,
+    /// Until it is dropped.
+    running: Option<Running>,
 }
 
 impl FileJournal {
@@ -166,19 +164,18 @@ impl FileJournal {
             segment_bytes: settings.segment_bytes,
             sealed_bytes: Cell::new(0),
         };
-        let mut journal = FileJournal {
+        let work = Work {
+            writer,
+            compaction,
+            housekeeping,
+        };
+        Ok(FileJournal {
             identity: mark.identity,
             queue,
             keeper,
             read_side,
-            writer: Threads::default(),
-            compaction: Threads::default(),
-            housekeeping: Threads::default(),
-            readers: Threads::default(),
-            _lock: lock,
-        };
-        Work(writer, compaction, housekeeping).start(&mut journal, settings.reader_threads)?;
-        Ok(journal)
+            running: Some(Running::start(work, settings.reader_threads, lock)?),
+        })
     }
 
     /// The number that was drawn when the journal was made. Its backups are called by it.
@@ -217,27 +214,6 @@ impl FileJournal {
             self.queue.resume();
         }
         error
-    }
-}
-
-/// What the threads do, besides reading.
-#[derive(Debug)]
-struct Work(Writer, Compaction, Housekeeping);
-
-impl Work {
-    /// Starts the threads. Those that were started before one cannot be are the journal's already,
-    /// and end with it.
-    fn start(self, journal: &mut FileJournal, reader_threads: usize) -> io::Result<()> {
-        let Work(writer, compaction, housekeeping) = self;
-        let readers = Arc::clone(&journal.read_side.readers);
-        readers.start(reader_threads, &mut journal.readers)?;
-        journal
-            .housekeeping
-            .start("refrain-keep", move || housekeeping.run())?;
-        journal
-            .compaction
-            .start("refrain-compact", move || compaction.run())?;
-        journal.writer.start("refrain-write", move || writer.run())
     }
 }
 
@@ -285,16 +261,10 @@ fn keeper(
 }
 
 impl Drop for FileJournal {
-    /// Writes what was submitted, then ends the threads in the order in which they need each other.
     fn drop(&mut self) {
-        self.queue.close();
-        self.writer.join();
-        self.keeper.compactor.end();
-        self.compaction.join();
-        self.keeper.end();
-        self.housekeeping.join();
-        self.read_side.readers.end();
-        self.readers.join();
+        if let Some(running) = self.running.take() {
+            running.end_anywhere();
+        }
     }
 }
 

@@ -8,11 +8,11 @@ use refrain_core::{Name, Position};
 
 use crate::buffers::Buffers;
 use crate::cursor::{FileCursor, Until};
-use crate::index::Index;
+use crate::index::{Follower, Index};
 use crate::names::Names;
 use crate::readers::Readers;
 use crate::storage::Disk;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::tracker::Tracker;
 
@@ -28,6 +28,8 @@ pub(crate) struct ReadSide {
     index: Mutex<Index>,
     /// Brings the index up to date when somebody else writes the journal.
     tracker: OnceLock<Weak<Tracker>>,
+    /// Cursors so far.
+    cursors: AtomicU64,
     /// Whether nothing more will be added to the index.
     is_ended: AtomicBool,
 }
@@ -42,6 +44,7 @@ impl ReadSide {
             buffers: Buffers::default(),
             index: Mutex::new(index),
             tracker: OnceLock::new(),
+            cursors: AtomicU64::new(0),
             is_ended: AtomicBool::new(false),
         }
     }
@@ -124,11 +127,13 @@ impl ReadSide {
         from: Position,
         until: Until,
     ) -> Box<dyn Cursor> {
+        let follower = Follower(self.cursors.fetch_add(1, Ordering::Relaxed));
+        let side = Arc::clone(self);
         Box::new(FileCursor::new(
-            Arc::clone(self),
+            side,
             stream.clone(),
             from,
-            until,
+            (until, follower),
         ))
     }
 }

@@ -141,8 +141,10 @@ impl JournalReader {
 }
 
 impl Drop for JournalReader {
+    /// Ends its threads, and tells those who follow a stream that nothing more will come.
     fn drop(&mut self) {
         self.tracker.end();
+        self.tracker.side.end();
         self.tracker.side.readers.end();
         self.threads.join();
     }

@@ -4,27 +4,26 @@
 //! every operation, in order, and may fail, delay, tear or forget it. The promises written at each
 //! call are all that the journal's correctness rests on.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::num::NonZeroU64;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Advice, FallocateFlags, StatVfs, fadvise, fallocate, statvfs};
 use rustix::io::Errno;
 
+use crate::new_directory::{self, SystemDirectories};
 use crate::planted;
-
-/// Mode of every directory that is made: nobody but the owner sees the names.
-const DIRECTORY_MODE: u32 = 0o700;
 
 /// Mode of every file that is made: nobody but the owner reads or writes it.
 pub(crate) const FILE_MODE: u32 = 0o600;
 
 /// A place that holds directories and files.
 pub trait Disk: Send + Sync + std::fmt::Debug + 'static {
-    /// Makes `dir` and what is missing above it; nothing happens when it is there.
+    /// Makes `dir` and what is missing above it; nothing happens when it is there. The names of all
+    /// that is made survive a loss of power.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -235,10 +234,7 @@ pub struct FileSystem;
 
 impl Disk for FileSystem {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(DIRECTORY_MODE)
-            .create(dir)
+        new_directory::make(&SystemDirectories, dir)
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {

@@ -8,13 +8,13 @@ compile_error!("one scheduler at a time: the simulation is built without `--cfg 
 #[cfg(not(any(shuttle, feature = "simulation")))]
 mod locks {
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
-    pub(crate) use std::thread::{Builder, JoinHandle, yield_now};
+    pub(crate) use std::thread::{Builder, JoinHandle, current, yield_now};
 }
 
 #[cfg(shuttle)]
 mod locks {
     pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
-    pub(crate) use shuttle::thread::{Builder, JoinHandle, yield_now};
+    pub(crate) use shuttle::thread::{Builder, JoinHandle, current, yield_now};
 }
 
 #[cfg(not(feature = "simulation"))]
@@ -22,15 +22,19 @@ pub(crate) use locks::{Condvar, JoinHandle, Mutex, MutexGuard};
 
 #[cfg(feature = "simulation")]
 pub(crate) use crate::simulation::{Condvar, Mutex, MutexGuard, join, spawn};
+#[cfg(not(feature = "simulation"))]
+use locks::current;
 #[cfg(feature = "simulation")]
 pub(crate) use std::thread::JoinHandle;
+#[cfg(feature = "simulation")]
+use std::thread::current;
 
 /// Numbers and flags that threads share without a lock.
 pub(crate) mod atomic {
     #[cfg(shuttle)]
-    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
     #[cfg(not(shuttle))]
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 }
 
 /// Starts a thread.
@@ -46,6 +50,11 @@ pub(crate) fn spawn(
 #[cfg(not(feature = "simulation"))]
 pub(crate) fn join(thread: JoinHandle<()>) -> std::thread::Result<()> {
     thread.join()
+}
+
+/// Whether the calling thread is `thread`.
+pub(crate) fn is_current(thread: &JoinHandle<()>) -> bool {
+    thread.thread().id() == current().id()
 }
 
 /// Lets other threads run until `is_so`, `turns` times at most. Under a simulation not at all: there,

@@ -113,7 +113,7 @@ async fn apply(
     if (needs_backup && !is_mended) || plan.iter().any(is_hopeless) {
         return Ok(kept);
     }
-    repairing.settle()?;
+    kept.extend(repairing.settle()?);
     Ok(kept)
 }
 

@@ -74,6 +74,13 @@ async fn a_journal_that_cannot_be_used_is_said() {
         &place,
         &[
             ("repair none --apply", 4, "R0105", "none", "check the path"),
+            (
+                "repair file --apply",
+                5,
+                "R0104",
+                "file",
+                "name a directory",
+            ),
             ("cat none orders", 4, "R0105", "none", "check the path"),
             ("copy none to", 4, "R0105", "none", "check the path"),
             (

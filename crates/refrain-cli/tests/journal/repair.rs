@@ -1,7 +1,7 @@
 //! `repair`: only with proof, only when told to, and the old bytes are kept.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::run;
 use crate::support::{Place, append, fill, flip, open};
@@ -40,9 +40,18 @@ async fn what_can_be_made_again_is_made_again() {
         );
         assert_eq!(contents(&dir), damaged);
         let ran = run!("repair", &dir, "--apply", "--json");
-        assert_eq!(ran.assert_exit(0).value()["sound"], true);
+        let value = ran.assert_exit(0).value();
+        assert_eq!(value["sound"], true);
         run!("verify", &dir).assert_exit(0);
         let kept = contents(&dir.join("aside"));
+        // Each file that was kept is named.
+        let mut named: Vec<String> = serde_json::from_value(value["kept"].clone()).unwrap();
+        named.sort_unstable();
+        let there = kept.keys().map(|name| dir.join("aside").join(name));
+        assert_eq!(
+            named.iter().map(Into::into).collect::<Vec<PathBuf>>(),
+            there.collect::<Vec<_>>()
+        );
         let is_kept = kept.values().any(|bytes| {
             damaged[file].starts_with(bytes) && damaged[file].len() - bytes.len() < 4096
         });
@@ -76,6 +85,7 @@ async fn a_damaged_segment_is_replaced_by_the_right_bytes_of_a_backup() {
     let (dir, backups) = (place.path("journal"), place.path("backups"));
     fill(&dir, &["orders", "payments"], 60).await;
     run!("backup", "create", &dir, &backups).assert_exit(0);
+    cut_off_and_gone(&dir, &backups);
     {
         let journal = open(&dir);
         for number in 61..=120 {
@@ -109,6 +119,37 @@ async fn a_damaged_segment_is_replaced_by_the_right_bytes_of_a_backup() {
         run!("verify", &dir).assert_exit(0);
         let last = run!("ls", &dir, "--json").value()["streams"][0]["last"].clone();
         assert_eq!(last, 120);
+    }
+}
+
+/// A segment that is cut off, or not there at all, has nothing of its own to keep.
+fn cut_off_and_gone(dir: &Path, backups: &Path) {
+    let path = dir.join("0000000001.log");
+    let sound = std::fs::read(&path).unwrap();
+    let cut = |bytes: usize| std::fs::write(&path, &sound[..bytes]).unwrap();
+    let gone = || std::fs::remove_file(&path).unwrap();
+    let damages: [&dyn Fn(); 4] = [&gone, &|| cut(0), &|| cut(1000), &|| cut(6000)];
+    for damage in damages {
+        damage();
+        run!("repair", dir, "--from", backups, "--apply").assert_exit(0);
+        assert!(std::fs::read(&path).unwrap() == sound);
+        run!("verify", dir).assert_exit(0);
+    }
+}
+
+/// An index that is empty is made again as one that is damaged.
+#[tokio::test]
+async fn an_index_that_is_cut_short_is_made_again() {
+    let place = Place::new();
+    let dir = place.path("journal");
+    fill(&dir, &["orders"], 100).await;
+    let index = dir.join("0000000001.idx");
+    let sound = std::fs::read(&index).unwrap();
+    for bytes in [0, 10, sound.len() - 1] {
+        std::fs::write(&index, &sound[..bytes]).unwrap();
+        run!("verify", &dir).assert_exit(1);
+        run!("repair", &dir, "--apply").assert_exit(0);
+        run!("verify", &dir).assert_exit(0);
     }
 }
 

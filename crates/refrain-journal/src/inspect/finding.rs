@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::error::OpenError;
+
 /// What is said of reserved bytes that are used.
 pub(super) const NEWER: &str =
     "bytes are used that this format reserves: a newer version of the program wrote this";
@@ -128,6 +130,28 @@ impl FindingKind {
 }
 
 impl Finding {
+    /// Why the log segment `file` cannot be opened. The finding names the file already.
+    pub(super) fn unopened(file: PathBuf, error: &OpenError) -> Finding {
+        let (kind, detail) = match error {
+            OpenError::Corrupt { detail, .. } => (FindingKind::Segment, detail.clone()),
+            OpenError::Version { version, .. } => (
+                FindingKind::Version,
+                format!("format version {version} is not known to this program"),
+            ),
+            OpenError::Newer { .. } => (FindingKind::Version, NEWER.to_owned()),
+            OpenError::Io { source, .. } => (FindingKind::Unreadable, source.to_string()),
+            OpenError::Options { .. } | OpenError::Locked { .. } | OpenError::Missing { .. } => {
+                (FindingKind::Unreadable, error.to_string())
+            }
+        };
+        Finding {
+            kind,
+            file,
+            offset: Some(0),
+            detail,
+        }
+    }
+
     /// How bad it is.
     #[must_use]
     pub fn severity(&self) -> Severity {

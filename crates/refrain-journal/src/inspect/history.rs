@@ -1,5 +1,7 @@
 //! The stream segments: every block of them, and whether they join each other.
 
+use std::io;
+
 use refrain_core::Position;
 
 use super::finding::{Finding, FindingKind, NEWER};
@@ -7,10 +9,10 @@ use super::frames::Join;
 use super::log::Behind;
 use super::run::Run;
 use super::{SeenEntry, Visitor};
-use crate::error::OpenError;
 use crate::format::catalogue::Row;
 use crate::format::stream_segment::{LENGTH_BYTES, ends};
 use crate::recovery::history::{Range, Verdict, sort_out};
+use crate::storage::Access;
 use crate::stream_segment::catalogue::Flaw;
 use crate::stream_segment::{StreamSegment, segment_name};
 
@@ -74,13 +76,16 @@ impl Run<'_> {
         let (disk, dir) = (inspector.disk.as_ref(), inspector.dir.as_path());
         let identity = self.mark.map_or(0, |mark| mark.identity);
         let name = segment_name(range.0, range.1);
-        let segment = match StreamSegment::open(disk, dir, identity, range) {
+        let path = dir.join(&name);
+        let opened = disk.open(&path, Access::Read).map_err(Flaw::Io);
+        let segment = match opened.and_then(|file| StreamSegment::read(file, path, identity, range))
+        {
             Ok(segment) => segment,
-            Err(OpenError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(Flaw::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Vanished);
             }
-            Err(error) => {
-                self.note_at(&name, FindingKind::Segment, Some(0), &error.to_string());
+            Err(flaw) => {
+                self.note_flaw(&name, FindingKind::Segment, flaw);
                 return Ok(None);
             }
         };
@@ -122,7 +127,7 @@ impl Run<'_> {
                     }
                     declared.push(declaration);
                 }
-                Err(flaw) => self.note_flaw(name, flaw),
+                Err(flaw) => self.note_flaw(name, FindingKind::Block, flaw),
             }
         }
         let (mut stored, mut raw) = (Vec::new(), Vec::new());
@@ -131,13 +136,13 @@ impl Run<'_> {
                 Ok(row) => {
                     let read = self.block(segment, &row, (&mut stored, &mut raw), visitor);
                     if let Err(flaw) = read {
-                        self.note_flaw(name, flaw);
+                        self.note_flaw(name, FindingKind::Block, flaw);
                     }
                     if u64::is_multiple_of(count, PROGRESS_ROWS) {
                         visitor.progress(self.done + row.at, self.total);
                     }
                 }
-                Err(flaw) => self.note_flaw(name, flaw),
+                Err(flaw) => self.note_flaw(name, FindingKind::Block, flaw),
             }
         }
         for declaration in &declared {
@@ -179,13 +184,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn note_flaw(&mut self, name: &str, flaw: Flaw) {
+    /// Notes what is wrong; `damage` is the kind of damage that it is, if it is damage.
+    fn note_flaw(&mut self, name: &str, damage: FindingKind, flaw: Flaw) {
         match flaw {
             Flaw::Io(error) => {
                 self.note_at(name, FindingKind::Unreadable, None, &error.to_string());
             }
             Flaw::Damaged { at, detail } => {
-                self.note_at(name, FindingKind::Block, Some(at), detail);
+                self.note_at(name, damage, Some(at), detail);
             }
             Flaw::Version(version) => {
                 let detail = format!("format version {version} is not known to this program");

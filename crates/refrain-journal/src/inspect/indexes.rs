@@ -140,6 +140,11 @@ fn finding_of(flaw: Flaw, path: &Path) -> Finding {
             None,
             "the index is missing; the next opening makes it".to_owned(),
         ),
+        Flaw::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => (
+            FindingKind::Index,
+            Some(0),
+            "the index is cut short".to_owned(),
+        ),
         Flaw::Io(error) => (FindingKind::Unreadable, None, error.to_string()),
         Flaw::Damaged { at, detail } => (FindingKind::Index, Some(at), detail.to_owned()),
         Flaw::Version(version) => (

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use refrain_core::Position;
 
-use super::finding::{FindingKind, NEWER};
+use super::finding::{Finding, FindingKind};
 use super::frames::{Frames, Join, Seen};
 use super::indexes::{self, Contents};
 use super::run::Run;
@@ -229,20 +229,8 @@ impl Run<'_> {
 
     fn cannot_open(&mut self, number: u64, error: &OpenError) {
         let path = self.inspector.dir.join(log_name(number));
-        let (kind, detail) = match error {
-            OpenError::Corrupt { detail, .. } => (FindingKind::Segment, detail.clone()),
-            OpenError::Version { version, .. } => (
-                FindingKind::Version,
-                format!("format version {version} is not known to this program"),
-            ),
-            OpenError::Newer { .. } => (FindingKind::Version, NEWER.to_owned()),
-            OpenError::Options { .. }
-            | OpenError::Locked { .. }
-            | OpenError::Io { .. }
-            | OpenError::Missing { .. } => (FindingKind::Unreadable, error.to_string()),
-        };
         self.done += self.size(number);
-        self.note(&path, kind, 0, detail);
+        self.findings.push(Finding::unopened(path, error));
     }
 }
 

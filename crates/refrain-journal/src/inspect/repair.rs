@@ -176,12 +176,18 @@ impl Repair {
     /// Locks the journal in `dir`.
     ///
     /// # Errors
-    /// [`OpenError::Locked`] when a program has it open, [`OpenError::Missing`] when there is none.
+    /// [`OpenError::Locked`] when a program has it open, [`OpenError::Missing`] when there is none,
+    /// [`OpenError::Io`] when its directory cannot be used.
     pub fn begin(dir: impl AsRef<Path>) -> Result<Repair, OpenError> {
         let dir = dir.as_ref().to_path_buf();
         let disk = FileSystem;
         // A directory of somebody else gets no file of ours, not even the lock.
-        let names = disk.list(&dir).unwrap_or_default();
+        let names = match disk.list(&dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(OpenError::io(&dir)(error));
+            }
+            listed => listed.unwrap_or_default(),
+        };
         if !names.iter().any(|name| tells_a_journal(name)) {
             return Err(OpenError::Missing { dir });
         }
@@ -242,27 +248,31 @@ impl Repair {
             Err(error) => return Err(failed(error)),
         };
         self.disk.rename(&new, &path).map_err(failed)?;
-        self.sync_names()?;
+        // The directory `aside` is there only when something was kept, and is synced then.
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(OpenError::io(&self.dir))?;
         Ok(kept)
     }
 
     /// Does what an opening does, by one: settles the end of the log and the mark, and makes missing
-    /// indexes. The mark, and what lies behind it, are copied into the directory `aside` before.
+    /// indexes. The mark, and what lies behind it, are copied into the directory `aside` before;
+    /// gives where these copies are.
     ///
     /// # Errors
     /// [`OpenError::Corrupt`] when an opening refuses the journal; then nothing was changed.
-    pub fn settle(self) -> Result<(), OpenError> {
+    pub fn settle(self) -> Result<Vec<PathBuf>, OpenError> {
         let (disk, dir) = (Arc::clone(&self.disk), self.dir.clone());
-        self.keep(&dir.join(MARK_FILE), 0)?;
+        let mut kept = vec![self.keep(&dir.join(MARK_FILE), 0)?];
         if let (Some(mark), _) = super::marks::read(disk.as_ref(), &dir)? {
             let tail = dir.join(log_name(mark.end.segment));
-            self.keep(&tail, mark.end.offset.into())?;
+            kept.push(self.keep(&tail, mark.end.offset.into())?);
         }
         // The opening takes the lock itself. Whoever comes between settles as well.
         drop(self);
         let options = JournalOptions::default().compaction_bytes_per_second(0);
         drop(FileJournal::open_on(disk, dir, options)?);
-        Ok(())
+        Ok(kept)
     }
 
     /// Copies what `file` has from `from` on, up to its last byte that is not zero.

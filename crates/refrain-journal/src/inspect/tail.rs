@@ -9,7 +9,7 @@ use crate::format::mark::Mark;
 use crate::recovery::is_void_spare;
 use crate::recovery::table::Found;
 use crate::scan::Scan;
-use crate::segment::Segment;
+use crate::segment::{Segment, log_name};
 use crate::storage::{Access, Disk};
 use crate::tail::Tail;
 
@@ -29,7 +29,7 @@ pub(super) fn look(
                 findings.push(void_spare(dir, number));
             }
             Err(error) if number > mark.end.segment => {
-                findings.push(unusable(dir, number, &error));
+                findings.push(Finding::unopened(dir.join(log_name(number)), &error));
                 if findings.len() == MISSING_MAX {
                     break;
                 }
@@ -86,7 +86,7 @@ pub(super) fn look(
 fn taken_next(dir: &Path, mark: &Mark, frames: u64) -> Finding {
     Finding {
         kind: FindingKind::Tail,
-        file: dir.join(crate::segment::log_name(mark.end.segment)),
+        file: dir.join(log_name(mark.end.segment)),
         offset: Some(mark.end.offset.into()),
         detail: format!(
             "{frames} whole frames lie behind the durable mark; the next opening takes them"
@@ -99,26 +99,8 @@ fn void_spare(dir: &Path, number: u64) -> Finding {
                   opening makes another";
     Finding {
         kind: FindingKind::Spare,
-        file: dir.join(crate::segment::log_name(number)),
+        file: dir.join(log_name(number)),
         offset: Some(0),
         detail: detail.to_owned(),
-    }
-}
-
-fn unusable(dir: &Path, number: u64, error: &OpenError) -> Finding {
-    let detail = match error {
-        OpenError::Corrupt { detail, .. } => detail.clone(),
-        OpenError::Options { .. }
-        | OpenError::Locked { .. }
-        | OpenError::Version { .. }
-        | OpenError::Newer { .. }
-        | OpenError::Io { .. }
-        | OpenError::Missing { .. } => error.to_string(),
-    };
-    Finding {
-        kind: FindingKind::Segment,
-        file: dir.join(crate::segment::log_name(number)),
-        offset: Some(0),
-        detail,
     }
 }

@@ -34,12 +34,13 @@ use crate::format::mark::{End, Mark, Stage};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::index::{Contradiction, Index};
 use crate::mark::MarkFile;
+use crate::new_directory::make_name_last;
 use crate::options::Settings;
 use crate::planted;
 use crate::scan::Scan;
 use crate::sealed::SealedSegment;
 use crate::segment::{FileKind, Segment, log_numbers};
-use crate::storage::{Disk, parent_of, read_exact_at, write_all_at};
+use crate::storage::{Disk, read_exact_at, write_all_at};
 use crate::stream_segment::StreamSegment;
 
 pub(crate) use history::History;
@@ -126,8 +127,7 @@ fn found(disk: &dyn Disk, dir: &Path, settings: &Settings) -> Result<Mark, OpenE
                 first_segment: 1,
                 end: Scan::start_of(1, 1, 0),
             };
-            let parent = parent_of(dir);
-            disk.sync_dir(&parent).map_err(OpenError::io(&parent))?;
+            make_name_last(disk, dir).map_err(OpenError::io(dir))?;
             MarkFile::create(disk, dir, mark).map_err(OpenError::io(dir))?;
             mark
         }

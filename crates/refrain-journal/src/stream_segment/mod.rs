@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::OpenError;
-use crate::format::Unreadable;
 use crate::format::catalogue::{Row, Span};
 use crate::format::record::Declaration;
 use crate::format::stream_segment::{Block, STREAM_SEGMENT_HEADER_BYTES, StreamSegmentHeader};
@@ -44,7 +43,8 @@ impl StreamSegment {
         let path = dir.join(segment_name(first, last));
         let file = disk.open(&path, Access::Read);
         let file = file.map_err(OpenError::io(&path))?;
-        StreamSegment::read(file, path, identity, (first, last))
+        StreamSegment::read(file, path.clone(), identity, (first, last))
+            .map_err(Flaw::opening(&path))
     }
 
     /// As [`StreamSegment::open`], of a file that is open.
@@ -53,25 +53,18 @@ impl StreamSegment {
         path: PathBuf,
         identity: u64,
         (first, last): (u64, u64),
-    ) -> Result<StreamSegment, OpenError> {
+    ) -> Result<StreamSegment, Flaw> {
         let mut bytes = [0; STREAM_SEGMENT_HEADER_BYTES];
-        let filled = read_up_to(file.as_ref(), &mut bytes, 0).map_err(OpenError::io(&path))?;
-        let header = match StreamSegmentHeader::decode(&bytes[..filled]) {
-            Ok(header) => header,
-            Err(Unreadable::Version(version)) => return Err(OpenError::Version { path, version }),
-            Err(Unreadable::Newer) => return Err(OpenError::newer(&path, 0)),
-            Err(Unreadable::Damaged) => {
-                let detail = "this is not a stream segment's header";
-                return Err(OpenError::corrupt(&path, 0, detail));
-            }
-        };
+        let filled = read_up_to(file.as_ref(), &mut bytes, 0)?;
+        let header = StreamSegmentHeader::decode(&bytes[..filled])
+            .map_err(Flaw::of(0, "this is not a stream segment's header"))?;
         if (header.identity, header.first, header.last) != (identity, first, last) {
             let detail = "the stream segment belongs to another journal or another place";
-            return Err(OpenError::corrupt(&path, 0, detail));
+            return Err(Flaw::damaged(0, detail));
         }
         let salt = header.salt();
-        let catalogue = Catalogue::read(file.as_ref(), salt).map_err(Flaw::opening(&path))?;
-        let bytes = file.size().map_err(OpenError::io(&path))?;
+        let catalogue = Catalogue::read(file.as_ref(), salt)?;
+        let bytes = file.size()?;
         Ok(StreamSegment {
             header,
             path,

@@ -40,6 +40,8 @@ struct Shared {
     state: Mutex<State>,
     /// Where syncs of files whose path ends in `.log` wait.
     sync_gate: Gate,
+    /// Where reads wait.
+    read_gate: Gate,
     /// Rung when names change, and after writes and syncs.
     changed: Condvar,
 }
@@ -121,6 +123,14 @@ impl FaultDisk {
         self.until(|names| !names.contains_key(path));
     }
 
+    /// Returns once nobody holds a lock.
+    pub(crate) fn until_unlocked(&self) {
+        let mut state = self.state();
+        while !state.locks.is_empty() {
+            state = self.0.changed.wait(state).unwrap();
+        }
+    }
+
     fn until(&self, is_so: impl Fn(&BTreeMap<PathBuf, Content>) -> bool) {
         let mut state = self.state();
         while !is_so(&state.names) {
@@ -146,6 +156,10 @@ impl FaultDisk {
 
     pub(crate) fn sync_gate(&self) -> Gate {
         self.0.sync_gate.clone()
+    }
+
+    pub(crate) fn read_gate(&self) -> Gate {
+        self.0.read_gate.clone()
     }
 
     /// The disk as the next process finds it after this one was killed.
@@ -320,6 +334,7 @@ impl DiskLock for FaultLock {}
 impl Drop for FaultLock {
     fn drop(&mut self) {
         self.disk.state().locks.retain(|held| *held != self.path);
+        self.disk.0.changed.notify_all();
     }
 }
 
@@ -332,6 +347,7 @@ struct FaultFile {
 
 impl DiskFile for FaultFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.disk.0.read_gate.pass();
         let bytes = self.content.lock().unwrap();
         let rest = bytes.now.get(offset as usize..).unwrap_or_default();
         let count = rest.len().min(buffer.len());
