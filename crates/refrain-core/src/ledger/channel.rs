@@ -14,7 +14,7 @@ use super::backlog::Backlog;
 use super::open::{Failure, Open, Progress, SetAside};
 use crate::cause::Cause;
 use crate::entry::{InDoubt, Step, StopReason};
-use crate::id::Name;
+use crate::name::Name;
 use crate::outcome::Settlement;
 use crate::time::Timestamp;
 
