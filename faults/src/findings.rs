@@ -90,7 +90,7 @@ impl Control {
     }
 
     /// Counts one run, red when a violation was found.
-    pub(crate) fn run<E>(&mut self, came_of_it: &Result<(), E>) {
+    pub(crate) fn run<T, E>(&mut self, came_of_it: &Result<T, E>) {
         self.runs += 1;
         self.red += u64::from(came_of_it.is_err());
     }

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
 use hostile::damage::{self, Bits, Meaningless, Seen, Tally, Zeros};
-use hostile::specimen;
+use hostile::specimen::{self, Specimen};
 
 /// Bits that are passed over between two flips: no multiple of a byte, so that all bits of bytes
 /// come up.
@@ -20,21 +20,38 @@ fn none_is_served(tally: &Tally) {
     );
 }
 
-/// B2.7
-#[test]
-fn flipped_bits_are_refused_or_mean_nothing() {
+/// Flips bits of these specimens.
+fn flips_of<'a>(specimens: impl IntoIterator<Item = &'a Specimen>) {
+    let bits = Bits {
+        from: 0,
+        stride: STRIDE,
+        zeros: Zeros::EachBit,
+    };
     let mut total = Tally::default();
-    for specimen in specimen::all() {
-        let bits = Bits {
-            from: 0,
-            stride: STRIDE,
-            zeros: Zeros::EachBit,
-        };
-        total.add(damage::flips(&specimen, bits));
+    for specimen in specimens {
+        total.add(damage::flips(specimen, bits));
     }
     none_is_served(&total);
     let slot = Seen::Unchanged(Meaningless::Slot);
     assert!(total.seen.contains_key(&slot), "the other slot counts");
+}
+
+/// B2.7
+#[test]
+fn flipped_bits_of_log_segments_are_refused_or_mean_nothing() {
+    let specimens = specimen::all();
+    flips_of(
+        specimens
+            .iter()
+            .filter(|specimen| !specimen.has_directory()),
+    );
+}
+
+/// B2.7
+#[test]
+fn flipped_bits_of_stream_segments_are_refused_or_mean_nothing() {
+    let specimens = specimen::all();
+    flips_of(specimens.iter().filter(|specimen| specimen.has_directory()));
 }
 
 /// B2.7

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
+use std::sync::LazyLock;
+
 use hostile::allowance::{Time, within};
 use hostile::disk::Files;
 use hostile::specimen::{self, Specimen};
@@ -13,8 +15,11 @@ use refrain_journal::fuzzing::{Draft, Kept, Refusal};
 const LOG: &str = "0000000001.log";
 const SEGMENT_BYTES: u32 = 8192;
 
+/// Made once: a file that is altered in a thousand ways is always the same one before.
+static SPECIMENS: LazyLock<Vec<Specimen>> = LazyLock::new(specimen::all);
+
 fn sealed_segments() -> Specimen {
-    specimen::all().swap_remove(1)
+    SPECIMENS[1].clone()
 }
 
 /// Opens as the writer and as a reader, within the allowance.
@@ -84,7 +89,7 @@ fn a_sealed_segment_that_was_cut_short_is_refused_where_it_is_read() {
 /// Found by exchanging files: it was told as something that may pass.
 #[test]
 fn a_sealed_segment_with_neither_header_nor_index_is_damage_where_it_is_read() {
-    let mut files = specimen::all().swap_remove(3).files;
+    let mut files = SPECIMENS[3].files.clone();
     let index = files.0.keys().find(|name| name.ends_with(".idx")).unwrap();
     let log = index.replace(".idx", ".log");
     let (index, header) = (index.clone(), 0..48);
@@ -193,8 +198,8 @@ fn names_of_files_with_any_number_are_seen_through() {
         "99999999999999999999999999.log",
         "0000000001.log.new",
     ] {
-        for specimen in specimen::all() {
-            let mut files = specimen.files;
+        for specimen in SPECIMENS.iter() {
+            let mut files = specimen.files.clone();
             let log = files.0.keys().find(|name| name.ends_with(".log"));
             let log = log.expect("every journal has a log").clone();
             let copy = files.bytes(&log).to_vec();

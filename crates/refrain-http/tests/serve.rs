@@ -112,8 +112,12 @@ async fn a_head_that_does_not_come_closes_the_connection() {
     for part in ["", "GET / HTTP/1.1\r\nhost:"] {
         assert_eq!(server.send(part).await, "", "{part:?}");
     }
-    // Idle after a request that was answered.
-    let response = server.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    // Idle after a request that was answered. On a busy machine even its head may come too late.
+    let request = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut response = String::new();
+    while response.is_empty() {
+        response = server.send(request).await;
+    }
     assert_eq!(status(&response), "HTTP/1.1 200 OK");
 }
 

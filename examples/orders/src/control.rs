@@ -16,8 +16,9 @@ use refrain::{Name, Position};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// How long acknowledged entries are not written.
-const LATE: Duration = Duration::from_millis(100);
+/// How long acknowledged entries are not written: long beside the time from an acknowledgement to a
+/// kill, also on a busy machine.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Appends that wait at most.
 const WAITING_MAX: usize = 10_000;

@@ -21,7 +21,7 @@ use crate::reopening::reopen;
 use crate::strace::{self, Fault, Place};
 
 /// How long a disturbed worker may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// More calls at one place than the workload makes: the search ends.
 const NUMBER_MAX: u64 = 300;

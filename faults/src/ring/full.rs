@@ -27,7 +27,7 @@ const CYCLES: u64 = 20;
 const DISK_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How long the journal may take to notice, and to go on.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const CONTROL_PATIENCE: Duration = Duration::from_secs(2);
 

@@ -67,8 +67,8 @@ const fn class(
     Class { name, needs, run }
 }
 
-/// How long a journal may take to open, and a worker to get going.
-const OPENING: Duration = Duration::from_secs(20);
+/// How long a journal may take to open, and a worker to get going: also where much else is going on.
+const OPENING: Duration = Duration::from_secs(60);
 
 /// What the classes share.
 #[derive(Debug)]

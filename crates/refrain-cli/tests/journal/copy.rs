@@ -57,15 +57,16 @@ async fn a_journal_that_is_being_written_is_copied_as_of_one_moment() {
     append(&journal, "orders", 1, b"one").await;
     let (from, to) = (dir.clone(), place.path("copies"));
     let copying = tokio::task::spawn_blocking(move || {
-        (0..6)
-            .map(|count| {
-                let to = to.join(count.to_string());
-                let ran = run!("copy", &from, &to, "--json");
-                ran.assert_exit(0);
-                run!("verify", &to).assert_exit(0);
-                ran.value()["streams"][0]["last"].as_u64().unwrap()
-            })
-            .collect::<Vec<u64>>()
+        let mut ends = Vec::<u64>::new();
+        // With the control: they are copies of different moments.
+        while ends.len() < 6 || ends.first() == ends.last() {
+            let to = to.join(ends.len().to_string());
+            let ran = run!("copy", &from, &to, "--json");
+            ran.assert_exit(0);
+            run!("verify", &to).assert_exit(0);
+            ends.push(ran.value()["streams"][0]["last"].as_u64().unwrap());
+        }
+        ends
     });
     let mut number = 1;
     while !copying.is_finished() {
@@ -77,8 +78,7 @@ async fn a_journal_that_is_being_written_is_copied_as_of_one_moment() {
         }
     }
     let ends = copying.await.unwrap();
-    // The control: they are copies of different moments.
-    assert!(ends.is_sorted() && ends[0] < ends[5], "{ends:?}");
+    assert!(ends.is_sorted(), "{ends:?}");
 }
 
 #[tokio::test]

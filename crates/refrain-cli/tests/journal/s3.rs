@@ -14,7 +14,7 @@ use s3s::S3Result;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 use crate::run;
@@ -170,10 +170,10 @@ async fn wrong_keys_and_a_bucket_that_is_not_there_are_said() {
 async fn a_store_that_cannot_be_reached_is_said() {
     let place = Place::new();
     let mut store = Store::start(&place).await;
-    // Nobody listens where somebody did.
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    store.endpoint = format!("http://{}", closed.local_addr().unwrap());
-    drop(closed);
+    // Nobody listens there, and nobody else can: the port is taken.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    store.endpoint = format!("http://{}", silent.local_addr().unwrap());
     let url = "s3://backups/orders";
     let ran = store.run(SECRET, &["backup", "ls", url]);
     assert_unusable(&ran, url, &store.endpoint);

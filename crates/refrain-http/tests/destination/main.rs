@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use support::{Act, Server, body_of, delivery, response};
 
-/// Long enough for anything that comes at all, short enough to wait for what does not.
+/// Short enough to wait for what does not come.
 const SOON: Duration = Duration::from_millis(500);
 
 fn local() -> HttpOptions {
@@ -25,14 +25,6 @@ fn local() -> HttpOptions {
 
 fn destination(server: &Server) -> HttpDestination {
     HttpDestination::with(&server.url("/validations"), local()).unwrap()
-}
-
-/// A delivery that is not waited for long.
-fn hasty(request: &Value) -> Delivery {
-    Delivery {
-        timeout: SOON,
-        ..delivery(request)
-    }
 }
 
 fn failed(error: &str, retry_after: Option<u64>) -> Attempted {
@@ -70,7 +62,7 @@ async fn an_attempt_is_one_request_that_names_its_delivery() {
         "refrain-causation: cacacacacacacacacacacacacacacaca",
         "refrain-channel: card-validation",
         "refrain-correlation: c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0",
-        "refrain-deadline-ms: 5000",
+        "refrain-deadline-ms: 60000",
         "refrain-delivery: 17",
         "refrain-epoch: 3",
         "refrain-sender: orders",
@@ -335,10 +327,20 @@ async fn silence_and_garbage_are_not_responding() {
         ),
     ];
     let checks = rows.map(|(what, act)| async move {
-        let server = Server::start(vec![act]).await;
-        let outcome = destination(&server).deliver(hasty(&json!(1))).await;
-        assert_eq!(outcome, Attempted::NotResponding, "{what}");
-        assert_eq!(server.requests().len(), 1, "{what}");
+        for timeout in (0..).map(|tries| SOON * (1 << tries)) {
+            let server = Server::start(vec![act.clone()]).await;
+            let delivery = Delivery {
+                timeout,
+                ..delivery(&json!(1))
+            };
+            let outcome = destination(&server).deliver(delivery).await;
+            assert_eq!(outcome, Attempted::NotResponding, "{what}");
+            match server.requests().len() {
+                // On a busy machine the time was up before the server heard of it.
+                0 => {}
+                count => return assert_eq!(count, 1, "{what}"),
+            }
+        }
     });
     futures_util::future::join_all(checks).await;
 }
@@ -389,8 +391,10 @@ async fn an_attempt_that_is_dropped_does_not_disturb_the_next() {
     let answer = Act::Send(response("200 OK", "", "7"));
     let server = Server::start(vec![Act::SendAndHang(Vec::new()), answer]).await;
     let destination = destination(&server);
-    let dropped = tokio::time::timeout(SOON, destination.deliver(delivery(&json!(1)))).await;
-    assert!(dropped.is_err());
+    tokio::select! {
+        ended = destination.deliver(delivery(&json!(1))) => panic!("{ended:?}"),
+        () = server.requested() => {}
+    }
     let outcome = destination.deliver(delivery(&json!(2))).await;
     assert_eq!(outcome, replied(&json!(7)));
 }

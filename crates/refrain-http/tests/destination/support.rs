@@ -11,6 +11,7 @@ use refrain_core::{Encoding, Epoch, Key, Timestamp};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// A delivery of `request`, as CBOR.
@@ -25,9 +26,10 @@ pub(crate) fn delivery(request: &impl Serialize) -> Delivery {
         key: Key::new([0xab; 16]),
         attempt: 2,
         epoch: Epoch::new(3),
-        // Sun, 06 Nov 1994 08:49:05 GMT, five seconds after the attempt began.
-        deadline: Timestamp::from_micros(784_111_745_000_000),
-        timeout: Duration::from_secs(5),
+        // Sun, 06 Nov 1994 08:50:00 GMT, a minute after the attempt began: longer than any test
+        // waits for what does come, on a machine that does much else.
+        deadline: Timestamp::from_micros(784_111_800_000_000),
+        timeout: Duration::from_secs(60),
         correlation: Key::new([0xc0; 16]),
         causation: Key::new([0xca; 16]),
         encoding: Encoding::Cbor,
@@ -66,6 +68,8 @@ type Script = Arc<Mutex<VecDeque<Act>>>;
 struct Seen {
     connections: usize,
     requests: Vec<String>,
+    /// Rung with each request.
+    bell: Arc<Notify>,
 }
 
 impl Server {
@@ -112,6 +116,14 @@ impl Server {
     pub(crate) fn requests(&self) -> Vec<String> {
         self.seen.lock().unwrap().requests.clone()
     }
+
+    /// Waits until a request has come.
+    pub(crate) async fn requested(&self) {
+        let bell = Arc::clone(&self.seen.lock().unwrap().bell);
+        while self.requests().is_empty() {
+            bell.notified().await;
+        }
+    }
 }
 
 /// A whole response.
@@ -123,7 +135,12 @@ pub(crate) fn response(status: &str, headers: &str, body: &str) -> Vec<u8> {
 async fn converse(mut tcp: TcpStream, script: Script, seen: Arc<Mutex<Seen>>) {
     while let Some(request) = read_request(&mut tcp).await {
         let body = body_of(&request).to_owned();
-        seen.lock().unwrap().requests.push(request);
+        let bell = {
+            let mut seen = seen.lock().unwrap();
+            seen.requests.push(request);
+            Arc::clone(&seen.bell)
+        };
+        bell.notify_one();
         let act = {
             let mut script = script.lock().unwrap();
             let act = script.front().cloned().expect("a script has an act");

@@ -14,7 +14,7 @@ use crate::api::ChannelState;
 use crate::processor::VALIDATION;
 
 /// How long the channel has to stop, once the validator is away.
-const STOPS_WITHIN: Duration = Duration::from_secs(60);
+const STOPS_WITHIN: Duration = Duration::from_secs(180);
 
 /// How often a program is looked after while the drill waits for something.
 const LOOK_AFTER: Duration = Duration::from_millis(20);

@@ -17,7 +17,7 @@ use crate::processor::{OrderCount, OrderStored, SubmitOrder};
 const REQUEST: Duration = Duration::from_secs(5);
 
 /// How long it is repeated.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The pause before the first repetition; each further one is twice as long, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(10);

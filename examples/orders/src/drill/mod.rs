@@ -44,7 +44,7 @@ use report::{Course, Report};
 const ORDERS_PER_KILL: usize = 4;
 
 /// How long no order at all may be decided before the drill is given up.
-const STALLED_AFTER: Duration = Duration::from_secs(60);
+const STALLED_AFTER: Duration = Duration::from_secs(180);
 
 /// How often the processor is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(50);

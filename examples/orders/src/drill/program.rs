@@ -17,10 +17,10 @@ use tokio::task::JoinSet;
 use crate::announcement::Announcement;
 
 /// How long a program has from its start until it listens.
-const LISTENS_WITHIN: Duration = Duration::from_secs(30);
+const LISTENS_WITHIN: Duration = Duration::from_secs(120);
 
 /// How long it has to end in order.
-const ENDS_WITHIN: Duration = Duration::from_secs(30);
+const ENDS_WITHIN: Duration = Duration::from_secs(120);
 
 /// A program, whether it runs at the moment or not. Dropping it kills what runs.
 #[derive(Debug)]

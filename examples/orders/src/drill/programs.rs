@@ -24,7 +24,8 @@ const PROCESSOR: &[&str] = &[
     "--confirmation-timeout-ms=1000",
     "--redelivery-delay-ms=100",
     "--restart-delay-ms=500",
-    "--deliver-again-after-ms=10000",
+    // Longer than the drill takes from a restart until it has seen that the channel is still stopped.
+    "--deliver-again-after-ms=30000",
     "--snapshot-every=500",
     "--segment-mib=1",
 ];
