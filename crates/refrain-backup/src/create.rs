@@ -16,7 +16,7 @@ use crate::digest::digest_text;
 use crate::error::BackupError;
 use crate::manifest::{BackupId, FORMAT, FileRecord, FileSort, Manifest, PIECE_BYTES, Piece};
 use crate::repository::Repository;
-use crate::seen::{Seen, snapshots_of};
+use crate::seen::Seen;
 use crate::streams::{self, StreamRecord};
 
 /// How often a backup starts again because files of the journal went away while it copied them.
@@ -242,12 +242,12 @@ fn files(inspection: &Inspection) -> Vec<(FileSort, &FileSeen)> {
     let streams = inspection.streams.iter();
     let heads: HashMap<&Name, Option<Position>> =
         streams.map(|stream| (&stream.name, stream.last)).collect();
-    let snapshots = snapshots_of(inspection).filter_map(move |(stream, position, file)| {
+    let snapshots = inspection.snapshots.iter().filter_map(move |seen| {
         // One that is newer than the backup would be ahead of the journal.
-        let last = (*heads.get(&stream)?)?;
-        (position <= last.get()).then_some(())?;
-        let stream = stream.to_string();
-        Some((FileSort::Snapshot { stream, position }, file))
+        let last = (*heads.get(&seen.stream)?)?;
+        (seen.position <= last).then_some(())?;
+        let (stream, position) = (seen.stream.to_string(), seen.position.get());
+        Some((FileSort::Snapshot { stream, position }, &seen.file))
     });
     of_journal.chain(snapshots).collect()
 }

@@ -13,7 +13,7 @@ use refrain_journal::inspect::Finding;
 #[non_exhaustive]
 pub enum BackupError {
     /// The journal is damaged: a backup of it would look like a good one.
-    #[error("R0120: the journal is damaged and not backed up: {finding}")]
+    #[error("R0120: the journal is damaged and not copied: {finding}")]
     Source {
         /// The first thing that is wrong.
         finding: Finding,
@@ -29,7 +29,7 @@ pub enum BackupError {
         detail: String,
     },
     /// A journal is never restored over something.
-    #[error("R0122: {} cannot be restored to: {detail}", path.display())]
+    #[error("R0122: {} cannot become a journal: {detail}", path.display())]
     Target {
         /// Where the journal should go.
         path: PathBuf,

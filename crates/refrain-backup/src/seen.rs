@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use refrain_core::{Name, Position};
 use refrain_journal::Disk;
-use refrain_journal::inspect::{FileSeen, Inspection, Inspector};
+use refrain_journal::inspect::{Inspection, Inspector};
 
 use crate::Progress;
 use crate::digest::StreamDigests;
@@ -68,9 +68,10 @@ impl Seen {
 }
 
 fn uncovered(inspection: &Inspection) -> Option<Name> {
-    let mut positions: HashMap<Name, Vec<u64>> = HashMap::new();
-    for (stream, position, _) in snapshots_of(inspection) {
-        positions.entry(stream).or_default().push(position);
+    let mut positions: HashMap<&Name, Vec<u64>> = HashMap::new();
+    for seen in &inspection.snapshots {
+        let of_stream = positions.entry(&seen.stream).or_default();
+        of_stream.push(seen.position.get());
     }
     let mut streams = inspection.streams.iter();
     let uncovered = streams.find(|stream| {
@@ -82,15 +83,4 @@ fn uncovered(inspection: &Inspection) -> Option<Name> {
         first > 1 && snapshots.is_some_and(|positions| !positions.iter().any(stands))
     });
     uncovered.map(|stream| stream.name.clone())
-}
-
-/// The whole snapshots that were seen: of which stream, and at which position.
-pub(crate) fn snapshots_of(
-    inspection: &Inspection,
-) -> impl Iterator<Item = (Name, u64, &FileSeen)> {
-    inspection.snapshots.iter().filter_map(|file| {
-        let name = file.path.file_name()?.to_str()?;
-        let (stream, position) = name.strip_suffix(".snap")?.split_once('@')?;
-        Some((Name::new(stream).ok()?, position.parse().ok()?, file))
-    })
 }

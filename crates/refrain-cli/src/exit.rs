@@ -35,6 +35,11 @@ impl Exit {
     }
 }
 
+/// What `--help` says behind the options: `what` is worth knowing of the command.
+pub(crate) fn help(what: &str) -> String {
+    format!("{what}\n\n{HELP}")
+}
+
 /// What `--help` says of them.
 pub(crate) const HELP: &str = "\
 Exit codes:

@@ -43,7 +43,7 @@ impl Failure {
     }
 
     pub(crate) fn io(what: &str, error: &io::Error) -> Failure {
-        Failure::new(Exit::Unusable, format!("{what}: {error}"))
+        Failure::new(Exit::Unusable, format!("{what}: {error}")).remedy(remedy_of(error))
     }
 
     /// Nobody reads any more what is printed, which is nobody's fault.
@@ -82,11 +82,7 @@ impl From<OpenError> for Failure {
                 Exit::InUse,
                 "stop the program that has it open, and run the command again",
             ),
-            OpenError::Corrupt { .. } => (
-                Exit::Damaged,
-                "`refrain journal verify` names all that is damaged, `refrain journal repair` what can \
-                 be done",
-            ),
+            OpenError::Corrupt { .. } => (Exit::Damaged, SEE_DAMAGE),
             OpenError::Version { .. } | OpenError::Newer { .. } => (
                 Exit::Refused,
                 "use the version of refrain that belongs to the program",
@@ -94,7 +90,8 @@ impl From<OpenError> for Failure {
             OpenError::Io { source, .. } => (Exit::Unusable, remedy_of(source)),
             OpenError::Missing { .. } => (
                 Exit::Missing,
-                "check the path: a journal is a directory with a file `mark` in it",
+                "check the path: a journal is a directory with a file `mark` in it; when only that is gone, \
+                 `refrain journal verify` says so",
             ),
             // The enum grows with the journal; a new error is still a failure with its own text.
             _ => (Exit::Unusable, "see the error's page in docs/errors"),
@@ -104,6 +101,10 @@ impl From<OpenError> for Failure {
             .remedy(remedy)
     }
 }
+
+/// What to do about damage.
+pub(crate) const SEE_DAMAGE: &str =
+    "`refrain journal verify` names all that is damaged, `refrain journal repair` what can be done";
 
 const MAKE_ROOM: &str = "make room, and run the command again";
 
@@ -140,11 +141,7 @@ impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Failure {
         let (exit, remedy) = match error {
             BackupError::Journal(error) => return error.into(),
-            BackupError::Source { .. } => (
-                Exit::Damaged,
-                "`refrain journal verify` names all that is damaged, `refrain journal repair` what can \
-                 be done",
-            ),
+            BackupError::Source { .. } => (Exit::Damaged, SEE_DAMAGE),
             BackupError::Damaged { .. } => (
                 Exit::Damaged,
                 "use another backup; if an object is named, remove it and take a new backup, which \
@@ -186,8 +183,10 @@ impl From<ReadError> for Failure {
             ReadError::Forgotten { first, .. } => Failure::new(Exit::Missing, error.to_string())
                 .remedy(format!("start at position {first} or later")),
             ReadError::Corrupt { .. } => Failure::new(Exit::Damaged, error.to_string())
-                .remedy("`refrain journal verify` names all that is damaged"),
-            ReadError::Unavailable(_) | _ => Failure::new(Exit::Unusable, error.to_string()),
+                .code("R0102")
+                .remedy(SEE_DAMAGE),
+            ReadError::Unavailable(_) | _ => Failure::new(Exit::Unusable, error.to_string())
+                .remedy("`refrain journal verify` names every file that cannot be read"),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::screen::Form;
 #[command(name = "refrain", version, after_help = exit::HELP)]
 pub(crate) struct Line {
     /// Print JSON, one value per line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     json: bool,
     #[command(subcommand)]
     pub(crate) area: Area,
@@ -45,11 +45,11 @@ pub(crate) enum Command {
     Ls(Ls),
     /// Print the entries of a stream
     Cat(Cat),
-    /// Print how much there is: files, segments, streams, bytes, the durable mark
+    /// Print how much there is: files, segments, streams, bytes, the mark
     Stats(Stats),
     /// Check every byte: frames, records, indexes, streams, snapshots
     Verify(Verify),
-    /// Mend what can be mended with proof, keeping the old bytes; without --apply only say what
+    /// Mend what can be mended with proof; without --apply only say what
     Repair(Repair),
     /// Take a backup, check one, list them
     Backup(Backup),
@@ -57,43 +57,48 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Rewrite sealed history by streams, and give back what is forgotten
     Compact(Compact),
-    /// Copy all streams into a new journal, with their positions, and compare their digests
+    /// Copy all streams into a new journal, and compare their digests
     Copy(Copy),
 }
 
-/// Works whether or not a program has the journal open.
+/// What is said of commands that only look.
+const LOOKS: &str = "\
+Changes nothing, and works whether or not a program has the journal open: it
+goes as far as what is durable.";
+
 #[derive(Debug, Args)]
+#[command(after_help = exit::help(LOOKS))]
 pub(crate) struct Ls {
     /// Directory of the journal
     pub(crate) dir: PathBuf,
     /// Only streams whose names start so
-    #[arg(long, default_value = "")]
-    pub(crate) prefix: String,
-    /// Repository of its backups, to show what the oldest verified one holds
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// Its backups, to show what is held for them
     #[arg(long, value_name = "REPOSITORY")]
     pub(crate) backups: Option<String>,
 }
 
-/// Works whether or not a program has the journal open, up to what is durable.
 #[derive(Debug, Args)]
+#[command(after_help = exit::help(LOOKS))]
 pub(crate) struct Cat {
     /// Directory of the journal
     pub(crate) dir: PathBuf,
     /// Name of the stream
     pub(crate) stream: Name,
-    /// First position; the first one that is kept unless given
-    #[arg(long, value_parser = position)]
+    /// First position [default: the first that is kept]
+    #[arg(long, value_name = "POSITION", value_parser = position)]
     pub(crate) from: Option<Position>,
-    /// Last position; the last one that is durable now unless given
-    #[arg(long, value_parser = position, conflicts_with = "follow")]
+    /// Last position [default: the last that is durable now]
+    #[arg(long, value_name = "POSITION", value_parser = position, conflicts_with = "follow")]
     pub(crate) to: Option<Position>,
     /// Wait for more entries and print them, until interrupted
     #[arg(long)]
     pub(crate) follow: bool,
 }
 
-/// Works whether or not a program has the journal open.
 #[derive(Debug, Args)]
+#[command(after_help = exit::help(LOOKS))]
 pub(crate) struct Stats {
     /// Directory of the journal
     pub(crate) dir: PathBuf,
@@ -102,8 +107,8 @@ pub(crate) struct Stats {
     pub(crate) snapshots: Option<PathBuf>,
 }
 
-/// Works whether or not a program has the journal open. Changes nothing.
 #[derive(Debug, Args)]
+#[command(after_help = exit::help(LOOKS))]
 pub(crate) struct Verify {
     /// Directory of the journal
     pub(crate) dir: PathBuf,
@@ -112,8 +117,10 @@ pub(crate) struct Verify {
     pub(crate) snapshots: Option<PathBuf>,
 }
 
-/// The old bytes of everything that is changed go into the directory `aside`.
 #[derive(Debug, Args)]
+#[command(after_help = exit::help("\
+The old bytes of everything that is changed are kept in the directory `aside`
+of the journal."))]
 pub(crate) struct Repair {
     /// Directory of the journal
     pub(crate) dir: PathBuf,
@@ -129,6 +136,7 @@ pub(crate) struct Repair {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = exit::HELP)]
 pub(crate) struct Backup {
     #[command(subcommand)]
     pub(crate) command: BackupCommand,
@@ -144,64 +152,80 @@ pub(crate) enum BackupCommand {
     Ls(BackupLs),
 }
 
-/// Stores only what the repository does not have yet. A damaged journal is refused.
 #[derive(Debug, Args)]
+#[command(after_help = exit::help("\
+Programs may go on writing meanwhile. What the repository has already is not
+stored again. A damaged journal is refused."))]
 pub(crate) struct BackupCreate {
     /// Directory of the journal
     pub(crate) dir: PathBuf,
-    /// Repository: a directory, or s3://bucket/path in a program built with `aws`
+    /// Directory, or s3://bucket/path in a program built with `aws`
+    #[arg(value_name = "REPOSITORY")]
     pub(crate) to: String,
     /// Directory of its snapshots, to take them along
     #[arg(long, value_name = "DIR")]
     pub(crate) snapshots: Option<PathBuf>,
 }
 
-/// Needs no room on any disk: the backup is read as if it were a journal. That it is sound is noted in
-/// the repository: from then on a program's retention keeps what the backup has not got.
 #[derive(Debug, Args)]
+#[command(after_help = exit::help("\
+Needs no room on any disk: the backup is read as if it were a journal. That
+it is sound is noted in the repository: from then on a program's retention
+keeps what the oldest sound backup has not got."))]
 pub(crate) struct BackupVerify {
-    /// Repository: a directory, or s3://bucket/path in a program built with `aws`
+    /// Directory, or s3://bucket/path in a program built with `aws`
+    #[arg(value_name = "REPOSITORY")]
     pub(crate) from: String,
-    /// Name of the backup; the newest one unless given
+    /// Name of the backup [default: the newest one]
     #[arg(long, value_name = "BACKUP")]
     pub(crate) backup: Option<BackupId>,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = exit::help("\
+VERIFIED says when `backup verify` found the backup sound."))]
 pub(crate) struct BackupLs {
-    /// Repository: a directory, or s3://bucket/path in a program built with `aws`
+    /// Directory, or s3://bucket/path in a program built with `aws`
+    #[arg(value_name = "REPOSITORY")]
     pub(crate) from: String,
 }
 
-/// Writes aside, checks everything, and only then renames.
 #[derive(Debug, Args)]
+#[command(after_help = exit::help("\
+Writes aside, into the directory of the same name with `.restoring` at its
+end, checks everything, and only then renames. Nothing is written over."))]
 pub(crate) struct Restore {
-    /// Repository: a directory, or s3://bucket/path in a program built with `aws`
+    /// Directory, or s3://bucket/path in a program built with `aws`
+    #[arg(value_name = "REPOSITORY")]
     pub(crate) from: String,
     /// Directory that becomes the journal: empty or not there
     pub(crate) dir: PathBuf,
-    /// Name of the backup; the newest one unless given
+    /// Name of the backup [default: the newest one]
     #[arg(long, value_name = "BACKUP")]
     pub(crate) backup: Option<BackupId>,
-    /// Directory that becomes the snapshots': empty or not there. Without it none are restored
+    /// Directory for its snapshots, empty or not there
     #[arg(long, value_name = "DIR")]
     pub(crate) snapshots: Option<PathBuf>,
 }
 
-/// A program compacts its journal by itself, within a budget; this does all of it at once. The journal
-/// must not be open.
 #[derive(Debug, Args)]
+#[command(after_help = exit::help("\
+No program may have the journal open. A program compacts its journal by
+itself, within a budget; this does all of it at once."))]
 pub(crate) struct Compact {
     /// Directory of the journal
     pub(crate) dir: PathBuf,
 }
 
-/// Works whether or not a program has the journal open, up to what is durable when it begins.
 #[derive(Debug, Args)]
+#[command(after_help = exit::help("\
+Works whether or not a program has the journal open, up to what is durable
+when it begins. Positions stay; what was forgotten is not copied."))]
 pub(crate) struct Copy {
     /// Directory of the journal
     pub(crate) dir: PathBuf,
     /// Directory that becomes the new journal: empty or not there
+    #[arg(value_name = "NEW_DIR")]
     pub(crate) to: PathBuf,
 }
 

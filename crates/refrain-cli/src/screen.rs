@@ -92,7 +92,7 @@ impl Screen {
         print(line.as_bytes())
     }
 
-    /// Prints a table; columns from `numbers` on stand to the right.
+    /// Prints a table; the columns in `numbers` stand to the right.
     pub(crate) fn table(
         &mut self,
         head: &[&str],
@@ -104,6 +104,9 @@ impl Screen {
         table.set_header(head.to_vec());
         for row in rows {
             table.add_row(row.iter().map(|cell| visible(cell)));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
         }
         for index in numbers {
             if let Some(column) = table.column_mut(index) {

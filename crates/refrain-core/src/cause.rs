@@ -1,7 +1,8 @@
 //! What made a step happen, and by which identity it is recognised when it comes again.
 
-use crate::id::{Key, Name};
+use crate::id::Key;
 use crate::limit::MESSAGE_ID_BYTES_MAX;
+use crate::name::Name;
 
 /// The identity of a message: the same one again changes nothing and gets the stored answer.
 ///

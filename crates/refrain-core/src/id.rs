@@ -1,106 +1,10 @@
-//! Names and numbers that identify things.
+//! Numbers that identify things.
 //!
-//! Names come from people and are checked once, when they are made. Numbers are counted by the
-//! engine and the journal: positions, deliveries, attempts and epochs start at 1, so that "none" is
-//! an `Option` and never a zero.
+//! They are counted by the engine and the journal: positions, deliveries, attempts and epochs start
+//! at 1, so that "none" is an `Option` and never a zero.
 
 use std::fmt;
 use std::num::NonZeroU64;
-use std::sync::Arc;
-
-use crate::limit::NAME_BYTES_MAX;
-
-/// The name of a stream, a processor, a channel's destination or a source.
-///
-/// Between 1 and 128 of the characters `A-Z a-z 0-9 . _ -`; safe in file names, subjects, headers
-/// and operators' terminals.
-///
-/// ```
-/// use refrain_core::Name;
-///
-/// let orders: Name = "orders".parse()?;
-/// assert_eq!(orders.as_str(), "orders");
-/// assert!("no spaces".parse::<Name>().is_err());
-/// # Ok::<(), refrain_core::NameError>(())
-/// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Arc<str>);
-
-impl Name {
-    /// Checks `text` and makes a name of it.
-    ///
-    /// # Errors
-    /// [`NameError`] says which rule `text` breaks.
-    pub fn new(text: &str) -> Result<Name, NameError> {
-        if text.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if text.len() > NAME_BYTES_MAX {
-            return Err(NameError::TooLong { bytes: text.len() });
-        }
-        match text.chars().find(|c| !is_name_character(*c)) {
-            Some(character) => Err(NameError::Character { character }),
-            None => Ok(Name(Arc::from(text))),
-        }
-    }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-fn is_name_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
-}
-
-impl std::str::FromStr for Name {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Name, NameError> {
-        Name::new(text)
-    }
-}
-
-impl AsRef<str> for Name {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-/// Why a text is not a [`Name`]. Repeating the call does not help; the text must change.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NameError {
-    /// Nothing was given.
-    #[error("a name needs at least one character")]
-    Empty,
-    /// More than [`NAME_BYTES_MAX`](crate::limit::NAME_BYTES_MAX) bytes.
-    #[error("a name has at most 128 characters, this one has {bytes}")]
-    TooLong {
-        /// The length that was given.
-        bytes: usize,
-    },
-    /// A character outside `A-Z a-z 0-9 . _ -`.
-    #[error("a name holds letters, digits, '.', '_' and '-', not {character:?}")]
-    Character {
-        /// The first character that is not allowed.
-        character: char,
-    },
-}
 
 /// The place of an entry in its stream. Counts from 1, without gaps, and is never used again.
 ///
@@ -253,20 +157,6 @@ impl fmt::Debug for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn name_is_refused_with_the_rule_it_breaks() {
-        assert_eq!(Name::new(""), Err(NameError::Empty));
-        assert_eq!(
-            Name::new(&"a".repeat(129)),
-            Err(NameError::TooLong { bytes: 129 })
-        );
-        assert_eq!(
-            Name::new("a/b"),
-            Err(NameError::Character { character: '/' })
-        );
-        assert!(Name::new(&"a".repeat(128)).is_ok());
-    }
 
     #[test]
     fn position_after_an_empty_stream_is_the_first() {

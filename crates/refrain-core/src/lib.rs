@@ -105,6 +105,7 @@ mod entry;
 mod id;
 mod ledger;
 pub mod limit;
+mod name;
 mod outbox;
 mod outcome;
 #[cfg(planted)]
@@ -131,8 +132,9 @@ pub use entry::{
     Actor, Begun, ChannelMoved, DeclaredChannel, Entry, Envelope, Envelopes, Events, FormatError,
     InDoubt, Move, RecordedMessage, Step, StepVerdict, StopReason, Watermark,
 };
-pub use id::{Epoch, Key, Name, NameError, Position};
+pub use id::{Epoch, Key, Position};
 pub use ledger::Remember;
+pub use name::{Name, NameError, NameTable, Noted};
 pub use outbox::Outbox;
 pub use outcome::{Outcome, Settlement};
 pub use processor::{Encoded, Processor, Recording, UpcastError};

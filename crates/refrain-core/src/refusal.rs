@@ -1,7 +1,7 @@
 //! Why a message got no answer, and whether it may be asked again.
 
 use crate::cause::MessageId;
-use crate::id::Name;
+use crate::name::Name;
 use crate::port::journal::{AppendError, Disposition};
 
 /// Why a message got no answer.

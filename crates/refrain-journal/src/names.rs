@@ -8,8 +8,8 @@ use std::num::NonZeroU32;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashTable;
-use refrain_core::Name;
 use refrain_core::limit::NAME_BYTES_MAX;
+use refrain_core::{Name, NameTable, Noted};
 
 use crate::growth::make_room;
 use crate::index::Contradiction;
@@ -17,6 +17,8 @@ use crate::index::Contradiction;
 /// Streams that one journal may have: numbers index tables, so damaged or hostile bytes must not
 /// make those large.
 pub(crate) const STREAMS_MAX: u32 = 1 << 24;
+
+const _: () = assert!(STREAMS_MAX <= NameTable::NUMBERS_MAX);
 
 /// Which number stands for which name. A name is here from the submission of its first append, so
 /// whether the stream has durable entries only the index knows.
@@ -26,36 +28,46 @@ pub(crate) struct Names {
     known: RwLock<Known>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     texts: Texts,
     /// All numbers, to be found by the hash of their name.
     numbers: HashTable<u32>,
-    /// How often a name was taken away: its number may stand for another one since.
-    removals: u64,
+    /// Another one since a name was taken away: its number may stand for another one by now.
+    table: NameTable,
 }
 
-/// A number, and until when it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Looked {
-    pub(crate) stream: u32,
-    pub(crate) removals: u64,
+impl Default for Known {
+    fn default() -> Known {
+        Known {
+            texts: Texts::default(),
+            numbers: HashTable::default(),
+            table: NameTable::fresh(),
+        }
+    }
 }
 
 impl Names {
     pub(crate) fn find(&self, name: &Name) -> Option<u32> {
-        self.look(name).map(|looked| looked.stream)
+        self.look(name).map(|noted| noted.number)
     }
 
-    /// As [`Names::find`], with the number of removals until then: as long as there are no more, the
-    /// answer holds.
-    pub(crate) fn look(&self, name: &Name) -> Option<Looked> {
+    /// As [`Names::find`], with the table that the answer holds in, and notes that with the name.
+    pub(crate) fn look(&self, name: &Name) -> Option<Noted> {
         let hash = self.hash(name.as_str().as_bytes());
         let known = self.read();
-        Some(Looked {
-            stream: known.find(hash, name)?,
-            removals: known.removals,
-        })
+        let noted = Noted {
+            table: known.table,
+            number: known.find(hash, name)?,
+        };
+        drop(known);
+        name.note(noted);
+        Some(noted)
+    }
+
+    /// The table as it is now.
+    pub(crate) fn table(&self) -> NameTable {
+        self.read().table
     }
 
     /// The name that `stream` stands for.
@@ -119,8 +131,8 @@ impl Names {
         Ok(())
     }
 
-    /// Takes away the name that was added last.
-    pub(crate) fn remove(&self, name: &Name) {
+    /// Takes away the name that was added last. Gives the table that there is now.
+    pub(crate) fn remove(&self, name: &Name) -> NameTable {
         let hash = self.hash(name.as_str().as_bytes());
         let mut known = self.write();
         let Known { texts, numbers, .. } = &mut *known;
@@ -129,7 +141,8 @@ impl Names {
             let (stream, _) = found.remove();
             texts.remove_last(stream);
         }
-        known.removals += 1;
+        known.table = NameTable::fresh();
+        known.table
     }
 
     fn hash(&self, text: &[u8]) -> u64 {
@@ -244,7 +257,7 @@ mod tests {
         names.add(&name(1), 1);
         names.remove(&name(1));
         assert_eq!(names.find(&name(1)), None);
-        assert_ne!(names.look(&name(0)).unwrap().removals, before.removals);
+        assert_ne!(names.look(&name(0)).unwrap().table, before.table);
         names.add(&name(2), 1);
         assert_eq!(names.name(1), Some(name(2)));
         assert_eq!(names.find(&name(0)), Some(0));

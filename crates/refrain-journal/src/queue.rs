@@ -8,11 +8,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use refrain_core::port::journal::{AppendError, Batch, RejectReason};
-use refrain_core::{Name, Position};
+use refrain_core::{Name, Noted, Position};
 
 use crate::completion::{Failure, Flush, Submitted, TakenBack};
 use crate::format::record::Declaration;
-use crate::names::{Looked, Names, STREAMS_MAX};
+use crate::names::{Names, STREAMS_MAX};
 use crate::options::Settings;
 use crate::pending::{Gathered, Pending, Records, Work, founded};
 use crate::planted;
@@ -57,7 +57,7 @@ pub(crate) enum Call {
 /// What a caller did before it took the lock.
 #[derive(Debug)]
 struct Prepared {
-    looked: Option<Looked>,
+    noted: Option<Noted>,
     records: Records,
 }
 
@@ -94,11 +94,12 @@ impl Queue {
     /// Encodes the batch, if the stream has a number already. Needs no lock.
     fn prepare(&self, name: &Name, at: Position, batch: &Batch) -> Prepared {
         let mut records = Records::new();
-        let looked = self.names.look(name);
-        if let Some(looked) = looked {
-            records.add_entries(looked.stream, at, batch);
+        // That the note is of this journal, as it mostly is, shows under the lock.
+        let noted = name.noted().or_else(|| self.names.look(name));
+        if let Some(noted) = noted {
+            records.add_entries(noted.number, at, batch);
         }
-        Prepared { looked, records }
+        Prepared { noted, records }
     }
 
     fn submit(
@@ -108,15 +109,15 @@ impl Queue {
         batch: &Batch,
         prepared: Prepared,
     ) -> Result<Submitted, AppendError> {
-        let Prepared {
-            looked,
-            mut records,
-        } = prepared;
+        let Prepared { noted, mut records } = prepared;
         let mut waiting = self.lock();
-        // A number that was taken back may stand for another stream by now.
-        let known = looked.filter(|looked| looked.removals == waiting.removals);
+        // In another table the number stands for another stream: it was noted by another journal, or
+        // it was taken back since.
+        let is_known =
+            |noted: &Noted| noted.table == waiting.table || planted::is("any-note-believed");
+        let known = noted.filter(is_known);
         let found = match known {
-            Some(known) => Some(known.stream),
+            Some(known) => Some(known.number),
             None => self.names.find(name),
         };
         let next = found.map_or(1, |stream| waiting.next[stream as usize]);

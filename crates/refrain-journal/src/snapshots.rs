@@ -35,7 +35,7 @@ const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
 /// The longest path that a note of a restore holds.
 const PATH_BYTES_MAX: usize = 4096;
 
-pub(crate) const FILE_ENDING: &str = ".snap";
+const FILE_ENDING: &str = ".snap";
 
 /// Behind the name of one that is being written.
 const UNFINISHED_ENDING: &str = ".new";
@@ -305,10 +305,16 @@ fn file_name(stream: &Name, position: Position) -> String {
     format!("{stream}@{position:020}{FILE_ENDING}")
 }
 
-fn position_in(file: &str, stream: &Name) -> Option<Position> {
-    let (name, position) = file.strip_suffix(FILE_ENDING)?.split_once('@')?;
+/// The stream and the position that a file's name speaks of.
+pub(crate) fn subject(file: &str) -> Option<(Name, Position)> {
+    let (stream, position) = file.strip_suffix(FILE_ENDING)?.split_once('@')?;
     let position = Position::new(position.parse().ok()?)?;
-    (name == stream.as_str()).then_some(position)
+    Some((Name::new(stream).ok()?, position))
+}
+
+fn position_in(file: &str, stream: &Name) -> Option<Position> {
+    let (name, position) = subject(file)?;
+    (name == *stream).then_some(position)
 }
 
 pub(crate) fn encode(stream: &Name, position: Position, content: &[u8]) -> Vec<u8> {

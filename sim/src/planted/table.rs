@@ -197,6 +197,11 @@ pub const BUGS: &[Bug] = &[
         "a rejected append leaves its position taken",
     ),
     code(
+        "any-note-believed",
+        Site::Journal,
+        "a number that was noted with a stream's name counts in every journal, and for ever",
+    ),
+    code(
         "full-for-ever",
         Site::Journal,
         "there is room again and nothing is taken",

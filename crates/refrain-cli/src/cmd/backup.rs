@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::flags::{Backup, BackupCommand, BackupCreate, BackupVerify, Copy, Restore};
 use crate::progress;
 use crate::screen::{Mood, Screen};
-use crate::shown::{bytes_text, time_text};
+use crate::shown::{bytes_text, content_text, second_text, time_text};
 
 pub(crate) async fn run(flags: Backup, screen: &mut Screen) -> Result<Exit, Failure> {
     match flags.command {
@@ -89,9 +89,8 @@ fn unstarted(stream: &Name) -> String {
 
 /// What follows when it cannot be noted that a backup is sound.
 fn unheld(failure: &Failure) -> String {
-    let code = failure.error_code().unwrap_or("no code");
     format!(
-        "{} ({code}); programs go on as if this check had not been, and keep nothing for its sake; \
+        "{}; programs go on as if this check had not been, and keep nothing for its sake; \
          check the backup as somebody who may write to the repository",
         failure.what()
     )
@@ -108,35 +107,45 @@ async fn list(from: &str, screen: &mut Screen) -> Result<Exit, Failure> {
             Ok(manifest) => {
                 let standing = repository.standing(&manifest).await?;
                 if let Standing::InDoubt(reason) = &standing {
-                    doubts.push(reason.clone());
+                    let text = format!("{reason}; `refrain journal backup verify` notes it anew");
+                    doubts.push(("not believed:", text));
                     exit = Exit::Damaged;
                 }
                 let mut value = value(&manifest);
                 value["verified"] = verified_value(&standing);
                 values.push(value);
                 rows.push(vec![
-                    id.to_string(),
-                    time_text(Timestamp::from_micros(manifest.taken_at)),
+                    second_text(Timestamp::from_micros(manifest.taken_at)),
                     manifest.streams.to_string(),
                     manifest.entries.to_string(),
                     bytes_text(manifest.piece_bytes()),
                     verified_text(&standing),
+                    id.to_string(),
                 ]);
             }
             Err(error) => {
                 let failure = Failure::from(error);
                 values.push(json!({ "backup": id.to_string(), "error": failure.what() }));
-                rows.push(vec![id.to_string(), failure.what().to_owned()]);
+                let mut row = vec!["-".to_owned(); 5];
+                row.push(id.to_string());
+                rows.push(row);
+                doubts.push(("unreadable:", failure.what().to_owned()));
                 exit = Exit::Damaged;
             }
         }
     }
     if !screen.json(&json!({ "backups": values }))? {
-        let head = ["BACKUP", "TAKEN", "STREAMS", "ENTRIES", "BYTES", "VERIFIED"];
-        screen.table(&head, &rows, 2..5)?;
-        for doubt in doubts {
-            let text = format!("{doubt}; `refrain journal backup verify` notes it anew");
-            screen.marked(Mood::Bad, "not believed:", &text)?;
+        let head = [
+            "TAKEN (UTC)",
+            "STREAMS",
+            "ENTRIES",
+            "BYTES",
+            "VERIFIED (UTC)",
+            "BACKUP",
+        ];
+        screen.table(&head, &rows, 1..4)?;
+        for (word, text) in doubts {
+            screen.marked(Mood::Bad, word, &text)?;
         }
     }
     Ok(exit)
@@ -151,8 +160,8 @@ pub(crate) async fn copy_to(flags: &Copy, screen: &mut Screen) -> Result<Exit, F
     let streams = &copied.streams;
     let entries: u64 = streams.iter().map(|stream| stream.entries).sum();
     if !screen.json(&json!({ "entries": entries, "streams": streams }))? {
-        let count = streams.len();
-        let text = format!("{entries} entries of {count} streams; every digest agrees");
+        let content = content_text(entries, streams.len() as u64);
+        let text = format!("{content}; every digest agrees");
         screen.marked(Mood::Good, "copied", &text)?;
     }
     Ok(Exit::Done)
@@ -196,18 +205,18 @@ pub(crate) async fn with_bar<T, E>(
 where
     Failure: From<E>,
 {
-    let bar = progress::bytes(what);
+    let bar = progress::Progress::of_bytes(what);
     let shown = bar.clone();
-    let progress: Progress = Arc::new(move |done, of| progress::show(&shown, done, of));
+    let progress: Progress = Arc::new(move |done, of| shown.show(done, of));
     let ended = work(progress).await;
-    bar.finish_and_clear();
+    bar.clear();
     Ok(ended?)
 }
 
 fn verified_text(standing: &Standing) -> String {
     match standing {
         Standing::Verified(verification) => {
-            time_text(Timestamp::from_micros(verification.verified_at))
+            second_text(Timestamp::from_micros(verification.verified_at))
         }
         Standing::InDoubt(_) => "in doubt".to_owned(),
         Standing::Unverified | _ => "-".to_owned(),
@@ -235,12 +244,8 @@ fn text(created: &Created) -> String {
 }
 
 fn content(manifest: &Manifest) -> String {
-    format!(
-        "{} entries of {} streams, {}",
-        manifest.entries,
-        manifest.streams,
-        bytes_text(manifest.piece_bytes())
-    )
+    let content = content_text(manifest.entries, manifest.streams);
+    format!("{content}, {}", bytes_text(manifest.piece_bytes()))
 }
 
 fn value(manifest: &Manifest) -> Value {

@@ -32,9 +32,14 @@ pub(crate) async fn run(flags: Cat, screen: &mut Screen) -> Result<Exit, Failure
     };
     let last = flags.to.map_or(u64::MAX, Position::get);
     let printed = print(cursor.as_mut(), &flags, last, (&mut channels, screen));
+    if !flags.follow {
+        // An interrupt ends the process: what was asked for is not all there.
+        printed.await?;
+        return Ok(Exit::Done);
+    }
     tokio::select! {
         ended = printed => ended?,
-        // Whoever follows ends it so; what is half printed is no loss.
+        // Whoever follows ends it so.
         _ = tokio::signal::ctrl_c() => {}
     }
     Ok(Exit::Done)

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::cmd::inspect;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, SEE_DAMAGE};
 use crate::flags::Compact;
-use crate::progress;
+use crate::progress::Progress;
 use crate::screen::{Mood, Screen};
 use crate::shown::bytes_text;
 
@@ -38,22 +38,26 @@ pub(crate) async fn run(flags: &Compact, screen: &mut Screen) -> Result<Exit, Fa
         let [was, is] = [was, is].map(bytes_text);
         let text = format!("from {was} to {is} that are used");
         screen.marked(Mood::Good, "compacted", &text)?;
+        if !after.is_sound() {
+            let text = "what is damaged was left as it is: see `refrain journal verify`";
+            screen.marked(Mood::Bad, "damaged:", text)?;
+        }
     }
     Ok(Exit::of(&after))
 }
 
 /// Compacts, and shows how much is written meanwhile.
 async fn compact(journal: &FileJournal) -> Result<(), CompactError> {
-    let bar = progress::written("compacting");
+    let bar = Progress::of_written("compacting");
     let mut looks = tokio::time::interval(LOOKS_EVERY);
     let mut compacting = journal.compact();
     let ended = loop {
         tokio::select! {
             ended = &mut compacting => break ended,
-            _ = looks.tick() => bar.set_position(journal.compaction().bytes_written),
+            _ = looks.tick() => bar.show_done(journal.compaction().bytes_written),
         }
     };
-    bar.finish_and_clear();
+    bar.clear();
     ended
 }
 
@@ -65,11 +69,7 @@ fn used(inspection: &Inspection) -> u64 {
 fn failed(error: &CompactError, before: &Inspection) -> Failure {
     let (exit, remedy) = match error {
         CompactError::Full => (Exit::Unusable, "make room, and run the command again"),
-        CompactError::Failed { .. } if !before.is_sound() => (
-            Exit::Damaged,
-            "`refrain journal verify` names all that is damaged, `refrain journal repair` what can be \
-             done",
-        ),
+        CompactError::Failed { .. } if !before.is_sound() => (Exit::Damaged, SEE_DAMAGE),
         CompactError::Closed | CompactError::Failed { .. } | _ => (
             Exit::Unusable,
             "`refrain journal verify` says whether something is damaged",

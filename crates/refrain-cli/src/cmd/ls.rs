@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::flags::Ls;
 use crate::screen::{Mood, Screen};
-use crate::shown::{bytes_text, time_text};
+use crate::shown::{bytes_text, second_text, time_text};
 
 pub(crate) async fn run(flags: &Ls, screen: &mut Screen) -> Result<Exit, Failure> {
     let backups = flags.backups.as_deref().map(Repository::open).transpose()?;
@@ -23,9 +23,10 @@ pub(crate) async fn run(flags: &Ls, screen: &mut Screen) -> Result<Exit, Failure
         (Some(backups), Some(mark)) => Some(BackupHold::new(backups, mark.identity)),
         (Some(_), None) | (None, _) => None,
     };
+    let prefix = flags.prefix.as_deref().unwrap_or_default();
     let mut rows = Vec::new();
     for stream in &inspection.streams {
-        if !stream.name.as_str().starts_with(&flags.prefix) {
+        if !stream.name.as_str().starts_with(prefix) {
             continue;
         }
         rows.push(Row {
@@ -44,19 +45,20 @@ pub(crate) async fn run(flags: &Ls, screen: &mut Screen) -> Result<Exit, Failure
         return Ok(exit);
     }
     let mut head = vec![
-        "STREAM",
         "ENTRIES",
         "BYTES",
         "FIRST",
         "LAST",
-        "FIRST TIME",
-        "LAST TIME",
+        "FIRST TIME (UTC)",
+        "LAST TIME (UTC)",
     ];
     if hold.is_some() {
         head.push("HELD FOR BACKUPS");
     }
+    // Names may be long: behind them nothing has to stand in a column.
+    head.push("STREAM");
     let rows: Vec<Vec<String>> = rows.iter().map(Row::texts).collect();
-    screen.table(&head, &rows, 1..5)?;
+    screen.table(&head, &rows, 0..4)?;
     if !inspection.is_sound() {
         let text = "the journal is damaged, and only what is whole is listed: see `refrain journal verify`";
         screen.marked(Mood::Bad, "note:", text)?;
@@ -102,15 +104,15 @@ impl Row<'_> {
         } = self;
         let dash = || "-".to_owned();
         let mut texts = vec![
-            stream.name.to_string(),
             stream.entries.to_string(),
             bytes_text(stream.bytes),
             stream.first.map_or_else(dash, |one| one.to_string()),
             stream.last.map_or_else(dash, |one| one.to_string()),
-            times.first.map_or_else(dash, time_text),
-            times.last.map_or_else(dash, time_text),
+            times.first.map_or_else(dash, second_text),
+            times.last.map_or_else(dash, second_text),
         ];
         texts.extend(held.as_ref().map(Held::text));
+        texts.push(stream.name.to_string());
         texts
     }
 }

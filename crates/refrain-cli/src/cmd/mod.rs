@@ -8,13 +8,12 @@ mod repair;
 mod stats;
 mod verify;
 
-use indicatif::ProgressBar;
 use refrain_journal::inspect::{Inspection, Inspector, SeenEntry, Visitor};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::flags::Command;
-use crate::progress;
+use crate::progress::Progress;
 use crate::screen::Screen;
 
 /// Runs one command.
@@ -40,16 +39,16 @@ fn inspect(
 ) -> Result<Inspection, Failure> {
     let mut watched = Watched {
         visitor,
-        bar: progress::bytes(what),
+        shown: Progress::of_bytes(what),
     };
-    let inspection = inspector.run(&mut watched)?;
-    watched.bar.finish_and_clear();
-    Ok(inspection)
+    let inspected = inspector.run(&mut watched);
+    watched.shown.clear();
+    Ok(inspected?)
 }
 
 struct Watched<'a> {
     visitor: &'a mut dyn Visitor,
-    bar: ProgressBar,
+    shown: Progress,
 }
 
 impl Visitor for Watched<'_> {
@@ -58,7 +57,7 @@ impl Visitor for Watched<'_> {
     }
 
     fn progress(&mut self, done: u64, of: u64) {
-        progress::show(&self.bar, done, of);
+        self.shown.show(done, of);
         self.visitor.progress(done, of);
     }
 

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::flags::Stats;
 use crate::screen::Screen;
-use crate::shown::bytes_text;
+use crate::shown::{bytes_text, count_text};
 
 pub(crate) fn run(flags: &Stats, screen: &mut Screen) -> Result<Exit, Failure> {
     let mut inspector = Inspector::new(&flags.dir);
@@ -32,6 +32,7 @@ struct Figures {
     segments: usize,
     spares: usize,
     indexes: usize,
+    stream_segments: usize,
     file_bytes: u64,
     used_bytes: u64,
     entries: u64,
@@ -49,11 +50,12 @@ impl Figures {
             segments: count(|role| matches!(role, FileRole::Log(_))),
             spares: count(|role| matches!(role, FileRole::Spare(_))),
             indexes: count(|role| matches!(role, FileRole::Index(_))),
+            stream_segments: count(|role| matches!(role, FileRole::Streams(..))),
             file_bytes: inspection.file_bytes(),
             used_bytes: inspection.files.iter().map(|file| file.used).sum(),
             entries: inspection.streams.iter().map(|one| one.entries).sum(),
             entry_bytes: inspection.streams.iter().map(|one| one.bytes).sum(),
-            snapshot_bytes: inspection.snapshots.iter().map(|one| one.bytes).sum(),
+            snapshot_bytes: inspection.snapshots.iter().map(|one| one.file.bytes).sum(),
         }
     }
 
@@ -81,6 +83,7 @@ impl Figures {
             "segments": self.segments,
             "spares": self.spares,
             "indexes": self.indexes,
+            "stream_segments": self.stream_segments,
             "frames": inspection.frames,
             "streams": inspection.streams.len(),
             "entries": self.entries,
@@ -111,12 +114,15 @@ impl Figures {
                 ),
             ),
             (
-                "segments",
+                "log segments",
                 format!(
-                    "{}, {} spare, {} indexes",
-                    self.segments, self.spares, self.indexes
+                    "{}, {} spare, {}",
+                    self.segments,
+                    self.spares,
+                    count_text(self.indexes as u64, "index", "indexes")
                 ),
             ),
+            ("stream segments", self.stream_segments.to_string()),
             ("frames", inspection.frames.to_string()),
             ("streams", inspection.streams.len().to_string()),
             ("entries", self.entries.to_string()),

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::flags::Verify;
 use crate::screen::{Mood, Screen};
-use crate::shown::bytes_text;
+use crate::shown::{bytes_text, content_text, count_text};
 
 pub(crate) fn run(flags: &Verify, screen: &mut Screen) -> Result<Exit, Failure> {
     let mut inspector = Inspector::new(&flags.dir);
@@ -21,19 +21,19 @@ pub(crate) fn run(flags: &Verify, screen: &mut Screen) -> Result<Exit, Failure> 
         return Ok(exit);
     }
     findings(&inspection.findings, screen)?;
+    let files = inspection.files.len() + inspection.snapshots.len();
     let looked = format!(
-        "{} entries of {} streams in {} frames and {} files, {}",
-        inspection.entries,
-        inspection.streams.len(),
-        inspection.frames,
-        inspection.files.len() + inspection.snapshots.len(),
+        "{} in {} and {}, {}",
+        content_text(inspection.entries, inspection.streams.len() as u64),
+        count_text(inspection.frames, "frame", "frames"),
+        count_text(files as u64, "file", "files"),
         bytes_text(inspection.file_bytes()),
     );
     if inspection.is_sound() {
         screen.marked(Mood::Good, "sound:", &looked)?;
     } else {
-        let count = inspection.damages().count();
-        let text = format!("{count} findings; {looked}");
+        let count = inspection.damages().count() as u64;
+        let text = format!("{}; {looked}", count_text(count, "finding", "findings"));
         screen.marked(Mood::Bad, "damaged:", &text)?;
     }
     Ok(exit)

@@ -66,6 +66,7 @@ async fn a_damaged_stream_segment_is_replaced_from_a_backup() {
         .find(|path| path.extension().is_some_and(|ending| ending == "seg"))
         .unwrap();
     let sound = std::fs::read(&segment).unwrap();
+    assert_eq!(run!("stats", &dir, "--json").value()["stream_segments"], 1);
     let name = segment.file_name().unwrap().to_str().unwrap();
     let cut = |bytes: usize| std::fs::write(&segment, &sound[..bytes]).unwrap();
     let damages: [&dyn Fn(); 4] = [

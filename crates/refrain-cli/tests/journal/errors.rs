@@ -125,7 +125,6 @@ async fn backed_up(place: &Place) -> String {
 #[tokio::test]
 async fn a_backup_that_cannot_be_used_is_said() {
     let place = Place::new();
-    damaged(&place).await;
     backed_up(&place).await;
     std::fs::create_dir(place.path("empty")).unwrap();
     let unknown = "0000000000000000-0000000001-00000000000000000001";
@@ -165,6 +164,31 @@ async fn a_backup_that_cannot_be_used_is_said() {
                 "its keys",
             ),
             (
+                "restore backups journal",
+                6,
+                "R0122",
+                "journal cannot become a journal: it is not empty",
+                "of its own",
+            ),
+            (
+                "backup verify backups --backup latest",
+                2,
+                "",
+                "latest",
+                "--help",
+            ),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_backed_up_is_said() {
+    let place = Place::new();
+    damaged(&place).await;
+    check(
+        &place,
+        &[
+            (
                 "backup create none backups",
                 4,
                 "R0105",
@@ -177,20 +201,6 @@ async fn a_backup_that_cannot_be_used_is_said() {
                 "R0120",
                 "0000000001.log",
                 LOOK,
-            ),
-            (
-                "restore backups journal",
-                6,
-                "R0122",
-                "journal cannot be restored to: it is not empty",
-                "of its own",
-            ),
-            (
-                "backup verify backups --backup latest",
-                2,
-                "",
-                "latest",
-                "--help",
             ),
         ],
     );

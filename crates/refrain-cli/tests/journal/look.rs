@@ -1,7 +1,8 @@
 //! `ls`, `cat` and `stats`.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 
 use crate::run;
 use crate::support::{HOSTILE, Place, append, command, fill, open, take_orders};
@@ -31,12 +32,23 @@ async fn ls_lists_every_stream_with_its_bounds_and_times() {
 
     let ran = run!("ls", &dir, "--prefix", "ord");
     ran.assert_exit(0);
-    assert!(
-        ran.out.starts_with(" STREAM") || ran.out.starts_with("STREAM"),
-        "{}",
-        ran.out
-    );
     assert!(ran.out.contains("orders") && !ran.out.contains("notes"));
+}
+
+/// Numbers stand below each other however long a name is, and fit on a narrow terminal.
+#[tokio::test]
+async fn ls_has_columns_that_no_name_pushes_apart() {
+    let place = Place::new();
+    let dir = place.path("journal");
+    let long = "n".repeat(128);
+    take_orders(&dir, &["4242"]).await;
+    append(&open(&dir), &long, 1, b"plain bytes").await;
+    let ran = run!("ls", &dir);
+    let lines: Vec<&str> = ran.assert_exit(0).out.lines().collect();
+    let names = lines[0].find("STREAM").unwrap();
+    assert!(names <= 80, "{}", ran.out);
+    assert_eq!(&lines[1][names..], long);
+    assert_eq!(&lines[2][names..], "orders");
 }
 
 /// S10: whatever is stored, a terminal is not told to do anything.
@@ -97,6 +109,29 @@ async fn cat_shows_a_range_of_positions_and_bytes_of_others_as_bytes() {
     assert_eq!(positions, [Some(10), Some(11), Some(12)]);
     assert_eq!(lines[0]["kind"], "unknown");
     assert!(lines[0]["bytes"]["$base64"].is_string());
+}
+
+/// A stream that is printed in part because somebody interrupts it is not printed.
+#[tokio::test]
+async fn an_interrupted_cat_says_that_it_is_not_done() {
+    let place = Place::new();
+    let dir = place.path("journal");
+    fill(&dir, &["notes"], 3_000).await;
+    let mut child = command()
+        .arg("cat")
+        .args([dir.as_os_str(), "notes".as_ref()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // More than a pipe holds: the command waits for its reader when it is interrupted.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    let kill = format!("kill -INT {}", child.id());
+    let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(killed.success());
+    let printed = 1 + lines.map_while(Result::ok).count();
+    assert_eq!(child.wait().unwrap().signal(), Some(2), "after {printed}");
+    assert!(printed < 3_000);
 }
 
 /// Reading works while another process writes, and goes on with it.

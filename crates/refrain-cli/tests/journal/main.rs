@@ -7,6 +7,7 @@ mod compact;
 mod copy;
 mod errors;
 mod guide;
+mod help;
 mod hold;
 mod killed;
 mod look;

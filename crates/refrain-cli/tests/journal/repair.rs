@@ -1,6 +1,7 @@
 //! `repair`: only with proof, only when told to, and the old bytes are kept.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::run;
@@ -76,6 +77,28 @@ async fn what_an_opening_would_clear_up_is_settled_and_kept() {
             .unwrap()
             .is_empty()
     );
+}
+
+/// A damaged snapshot is kept as it was, also when it lies on another file system than the journal.
+#[tokio::test]
+async fn a_damaged_snapshot_of_another_file_system_is_kept() {
+    let device = |path: &Path| std::fs::metadata(path).unwrap().dev();
+    let place = Place::new();
+    let dir = place.path("journal");
+    fill(&dir, &["orders"], 1).await;
+    let elsewhere = ["/dev/shm", env!("CARGO_TARGET_TMPDIR")];
+    let elsewhere = elsewhere.iter().map(Path::new);
+    let mut others = elsewhere.filter(|path| path.exists() && device(path) != device(&dir));
+    let other = others.next().expect("this test needs two file systems");
+    let other = tempfile::tempdir_in(other).unwrap();
+    let snapshot = other.path().join("orders@00000000000000000001.snap");
+    let damaged = [[7; 5000], [0; 5000]].concat();
+    std::fs::write(&snapshot, &damaged).unwrap();
+    let ran = run!("repair", &dir, "--snapshots", other.path(), "--apply");
+    ran.assert_exit(0);
+    let kept = dir.join("aside/orders@00000000000000000001.snap.1");
+    assert!(std::fs::read(kept).unwrap() == damaged);
+    assert!(!snapshot.exists());
 }
 
 /// A damaged or missing segment comes back from a backup, also when the journal went on since.

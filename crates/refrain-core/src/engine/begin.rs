@@ -6,9 +6,10 @@ use super::pending::Pending;
 use super::{Engine, EngineSettings, Moment, Replay};
 use crate::channel::{Activation, ChannelKind, ChannelOptions};
 use crate::entry::{Begun, DeclaredChannel, StopReason};
-use crate::id::{Epoch, Name};
+use crate::id::Epoch;
 use crate::ledger::{Ledger, STRICT, Status};
 use crate::limit::CHANNELS_MAX;
+use crate::name::Name;
 use crate::outbox::Outbox;
 use crate::processor::Processor;
 

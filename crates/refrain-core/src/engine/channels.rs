@@ -5,8 +5,9 @@ use super::release::Release;
 use super::{Command, Engine, Moment, Signal};
 use crate::channel::{ChannelKind, SideEffects};
 use crate::entry::{Actor, InDoubt, Move};
-use crate::id::{Name, Position};
+use crate::id::Position;
 use crate::ledger::SetAside;
+use crate::name::Name;
 use crate::processor::Processor;
 
 impl<P: Processor> Engine<P> {

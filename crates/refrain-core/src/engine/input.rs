@@ -2,7 +2,8 @@
 
 use crate::cause::MessageId;
 use crate::entry::{Actor, InDoubt, StopReason};
-use crate::id::{Name, Position};
+use crate::id::Position;
+use crate::name::Name;
 use crate::port::destination::{Attempted, Delivery};
 use crate::port::journal::Chunk;
 use crate::processor::Processor;

@@ -27,8 +27,9 @@ use std::collections::VecDeque;
 
 use crate::channel::ChannelOptions;
 use crate::entry::{Actor, ChannelMoved, Move, Watermark};
-use crate::id::{Epoch, Name, Position};
+use crate::id::{Epoch, Position};
 use crate::ledger::{Ledger, Remember};
+use crate::name::Name;
 use crate::outbox::Outbox;
 use crate::port::journal::Batch;
 use crate::processor::Processor;

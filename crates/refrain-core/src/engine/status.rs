@@ -6,8 +6,8 @@ use super::Engine;
 use super::lane::Activity;
 use crate::channel::ChannelKind;
 use crate::entry::StopReason;
-use crate::id::Name;
 use crate::ledger::SetAside;
+use crate::name::Name;
 use crate::processor::Processor;
 use crate::time::Timestamp;
 

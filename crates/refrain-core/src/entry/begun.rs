@@ -1,7 +1,8 @@
 //! The entry with which a writer begins: it fences the writer before.
 
 use super::wire::{FormatError, Reader, put_bytes, put_u8, put_u16, put_u32, put_u64};
-use crate::id::{Epoch, Name};
+use crate::id::Epoch;
+use crate::name::Name;
 use crate::time::Timestamp;
 
 /// A writer began. Rides in its first append; no effect leaves before it is durable.

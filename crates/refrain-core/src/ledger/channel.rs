@@ -15,8 +15,9 @@ use super::open::{Failure, Open, Progress, SetAside};
 use crate::cause::Cause;
 use crate::codec::Encoding;
 use crate::entry::{Envelope, FormatError, InDoubt, Step, StopReason};
-use crate::id::{Name, Position};
+use crate::id::Position;
 use crate::limit::{CHANNEL_LOADED_BYTES_MAX, CHANNEL_LOADED_MAX};
+use crate::name::Name;
 use crate::outcome::Settlement;
 use crate::time::Timestamp;
 

@@ -18,7 +18,8 @@ use crate::entry::{
     Begun, ChannelMoved, DeclaredChannel, FormatError, Move, Step, StepVerdict, Watermark,
     drawn_identity,
 };
-use crate::id::{Epoch, Name, Position};
+use crate::id::{Epoch, Position};
+use crate::name::Name;
 use crate::time::Timestamp;
 
 use open::Failure;

@@ -12,7 +12,8 @@ use super::{Channel, Inbox, Ledger, Open, Remember, Secret, SetAside, Status};
 use crate::codec::Encoding;
 use crate::entry::wire::{FormatError, Reader, put_bytes, put_u8, put_u16, put_u32, put_u64};
 use crate::entry::{StopReason, reason_tag};
-use crate::id::{Epoch, Name};
+use crate::id::Epoch;
+use crate::name::Name;
 use crate::planted;
 use crate::time::Timestamp;
 

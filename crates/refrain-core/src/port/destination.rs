@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::BoxFuture;
 use crate::codec::{CodecError, Encoding};
-use crate::id::{Epoch, Key, Name};
+use crate::id::{Epoch, Key};
+use crate::name::Name;
 use crate::time::Timestamp;
 
 /// One attempt to hand an envelope over.

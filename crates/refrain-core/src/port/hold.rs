@@ -1,7 +1,8 @@
 //! Who still needs old entries, besides the processor that wrote them.
 
 use super::BoxFuture;
-use crate::id::{Name, Position};
+use crate::id::Position;
+use crate::name::Name;
 
 /// Somebody who still needs entries: a projection that has not read them yet, a backup that does
 /// not contain them.

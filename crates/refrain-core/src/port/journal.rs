@@ -6,7 +6,8 @@
 mod batch;
 
 use super::BoxFuture;
-use crate::id::{Name, Position};
+use crate::id::Position;
+use crate::name::Name;
 
 pub use batch::{Batch, Chunk};
 

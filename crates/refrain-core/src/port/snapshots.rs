@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::BoxFuture;
-use crate::id::{Name, Position};
+use crate::id::Position;
+use crate::name::Name;
 
 /// Keeps snapshots. What a snapshot means, and whether it is valid, only its reader knows.
 ///

@@ -33,7 +33,7 @@ pub use finding::{Finding, FindingKind, Severity};
 pub use new_journal::NewJournal;
 pub use rebuild::{Rebuild, RebuiltFile};
 pub use repair::{Repair, RepairAction, RepairStep, repair_plan};
-pub use report::{EndSeen, FileRole, FileSeen, Inspection, MarkSeen};
+pub use report::{EndSeen, FileRole, FileSeen, Inspection, MarkSeen, SnapshotSeen};
 pub use streams::StreamSeen;
 
 use run::Run;

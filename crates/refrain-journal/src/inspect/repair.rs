@@ -7,6 +7,7 @@
 //! ones. Nothing is ever deleted: what goes is moved or copied into the directory `aside` first.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -183,7 +184,7 @@ impl Repair {
         let disk = FileSystem;
         // A directory of somebody else gets no file of ours, not even the lock.
         let names = match disk.list(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(OpenError::io(&dir)(error));
             }
             listed => listed.unwrap_or_default(),
@@ -204,8 +205,32 @@ impl Repair {
     /// [`OpenError::Io`].
     pub fn set_aside(&self, file: &Path) -> Result<PathBuf, OpenError> {
         let kept = self.place_aside(file)?;
-        self.disk.rename(file, &kept).map_err(OpenError::io(file))?;
-        self.sync_names()?;
+        match self.disk.rename(file, &kept) {
+            // Snapshots may lie on another file system than the journal.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => self.carry_aside(file),
+            moved => {
+                moved.map_err(OpenError::io(file))?;
+                self.sync_names()?;
+                Ok(kept)
+            }
+        }
+    }
+
+    /// Copies `file` into the directory `aside`, and then removes it.
+    fn carry_aside(&self, file: &Path) -> Result<PathBuf, OpenError> {
+        let failed = |error| OpenError::io(file)(error);
+        let bytes = self.disk.open(file, Access::Read);
+        let bytes = bytes.and_then(|file| file.size()).map_err(failed)?;
+        let kept = self.keep(file, 0)?;
+        // Zeros at its end are bytes of it as well.
+        let copy = self.disk.open(&kept, Access::Write).map_err(failed)?;
+        if copy.size().map_err(failed)? < bytes {
+            copy.allocate(bytes).map_err(failed)?;
+            copy.sync_data().map_err(failed)?;
+        }
+        self.disk.remove(file).map_err(failed)?;
+        let from = file.parent().unwrap_or(&self.dir);
+        self.disk.sync_dir(from).map_err(OpenError::io(from))?;
         Ok(kept)
     }
 
@@ -222,7 +247,7 @@ impl Repair {
         &self,
         role: FileRole,
         bytes: u64,
-        read: &mut dyn FnMut(&mut [u8], u64) -> std::io::Result<()>,
+        read: &mut dyn FnMut(&mut [u8], u64) -> io::Result<()>,
     ) -> Result<Option<PathBuf>, OpenError> {
         let name = Rebuild::name(role).expect("only segments are replaced");
         let path = self.dir.join(&name);
@@ -244,7 +269,7 @@ impl Repair {
         // A copy, so that there is a file of this name at any time.
         let kept = match self.disk.open(&path, Access::Read) {
             Ok(_) => Some(self.keep(&path, 0)?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),
         };
         self.disk.rename(&new, &path).map_err(failed)?;

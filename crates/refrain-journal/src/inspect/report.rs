@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use refrain_core::{Name, Position};
+
 use super::finding::{Finding, Severity};
 use super::streams::StreamSeen;
 use crate::format::mark::{End, Mark};
@@ -23,7 +25,7 @@ pub struct Inspection {
     /// Whole entries, those included that are forgotten and still there.
     pub entries: u64,
     /// The snapshots that were looked at and found whole.
-    pub snapshots: Vec<FileSeen>,
+    pub snapshots: Vec<SnapshotSeen>,
     /// Whether the mark moved while the inspection ran: somebody has the journal open.
     pub is_moving: bool,
 }
@@ -107,6 +109,17 @@ pub struct FileSeen {
     pub bytes: u64,
     /// Bytes from its start that mean something; the rest is zeros, or not durable yet.
     pub used: u64,
+}
+
+/// A snapshot that was found whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotSeen {
+    /// The stream that it is of.
+    pub stream: Name,
+    /// The last entry that it stands for.
+    pub position: Position,
+    /// Its file.
+    pub file: FileSeen,
 }
 
 /// What a file is for.

@@ -6,9 +6,9 @@ use std::path::Path;
 use refrain_core::{Name, Position};
 
 use super::finding::{Finding, FindingKind};
-use super::report::{FileRole, FileSeen};
+use super::report::{FileRole, FileSeen, SnapshotSeen};
 use crate::error::OpenError;
-use crate::snapshots::{FILE_ENDING, HEADER_BYTES, Header};
+use crate::snapshots::{HEADER_BYTES, Header, subject};
 use crate::storage::{Access, Disk, read_exact_at, read_up_to};
 
 /// Bytes that are read at once.
@@ -18,34 +18,37 @@ const PIECE_BYTES: usize = 1024 * 1024;
 pub(super) fn look(
     disk: &dyn Disk,
     dir: &Path,
-) -> Result<(Vec<FileSeen>, Vec<Finding>), OpenError> {
+) -> Result<(Vec<SnapshotSeen>, Vec<Finding>), OpenError> {
     let mut names = disk.list(dir).map_err(OpenError::io(dir))?;
     names.sort_unstable();
     let mut seen = Vec::new();
     let mut findings = Vec::new();
     for name in names {
         let path = dir.join(&name);
-        let Some(stem) = name.strip_suffix(FILE_ENDING) else {
-            if name.ends_with(".snap.new") {
-                findings.push(Finding {
-                    kind: FindingKind::Unfinished,
-                    file: path,
-                    offset: None,
-                    detail: "this snapshot was never finished".into(),
-                });
-            }
+        if name.ends_with(".snap.new") {
+            findings.push(Finding {
+                kind: FindingKind::Unfinished,
+                file: path,
+                offset: None,
+                detail: "this snapshot was never finished".into(),
+            });
             continue;
-        };
-        let Some((stream, position)) = subject(stem) else {
+        }
+        let Some((stream, position)) = subject(&name) else {
             continue;
         };
         let (kind, detail) = match check(disk, &path, &stream, position) {
             Ok(Ok(bytes)) => {
-                seen.push(FileSeen {
+                let file = FileSeen {
                     path,
                     role: FileRole::Snapshot,
                     bytes,
                     used: bytes,
+                };
+                seen.push(SnapshotSeen {
+                    stream,
+                    position,
+                    file,
                 });
                 continue;
             }
@@ -62,15 +65,6 @@ pub(super) fn look(
         });
     }
     Ok((seen, findings))
-}
-
-/// The stream and the position that a file's name speaks of.
-fn subject(stem: &str) -> Option<(Name, Position)> {
-    let (stream, position) = stem.split_once('@')?;
-    Some((
-        Name::new(stream).ok()?,
-        Position::new(position.parse().ok()?)?,
-    ))
 }
 
 /// The size of a snapshot that is whole and the one that its name says, or what is wrong.

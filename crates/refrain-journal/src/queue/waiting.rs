@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use refrain_core::NameTable;
 use refrain_core::port::journal::RejectReason;
 
 use crate::names::Names;
@@ -13,8 +14,8 @@ pub(super) struct Waiting {
     /// The position that the next append to each stream must name.
     pub(super) next: Vec<u64>,
     pub(super) gathered: Gathered,
-    /// How often a stream was taken back, as in [`Names`].
-    pub(super) removals: u64,
+    /// As in [`Names`].
+    pub(super) table: NameTable,
     /// The segment below which nothing is needed any more, until the writer took notice.
     pub(super) retire: Option<u64>,
     pub(super) writer: WriterState,
@@ -43,8 +44,8 @@ impl Waiting {
         Waiting {
             status: Status::Open,
             next,
+            table: names.table(),
             gathered: Gathered::new(names),
-            removals: 0,
             retire: None,
             writer: WriterState::Busy,
         }
@@ -82,8 +83,7 @@ impl Waiting {
                 "streams are taken back in order"
             );
             self.next.pop();
-            names.remove(name);
-            self.removals += 1;
+            self.table = names.remove(name);
         }
     }
 }
