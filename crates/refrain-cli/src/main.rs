@@ -9,6 +9,7 @@ mod cmd;
 mod exit;
 mod failure;
 mod flags;
+mod open_files;
 mod progress;
 mod screen;
 mod shown;
@@ -23,6 +24,7 @@ use flags::{Area, Line};
 use screen::{Form, Screen};
 
 fn main() -> ExitCode {
+    open_files::allow_all();
     let line = match Line::try_parse() {
         Ok(line) => line,
         Err(error) => return misused(&error),

@@ -31,8 +31,9 @@ pub enum MessageId {
         /// The message's number in it.
         number: u64,
     },
-    /// A delivery of another processor's channel. Remembered until that channel has settled it. Boxed,
-    /// because it is three times as large as the others, which are copied from queue to queue.
+    /// A delivery of another processor's channel, both in one journal. Remembered until that channel
+    /// has settled it. Boxed, because it is three times as large as the others, which are copied from
+    /// queue to queue.
     Delivered(Box<DeliveredId>),
 }
 
@@ -58,7 +59,12 @@ impl GivenId {
     }
 }
 
-/// The identity of a delivery that one processor sends to another.
+/// The identity of a delivery that one processor sends to another in the same journal.
+///
+/// It is recognised by its number. That is enough where both are in one journal: put back to an earlier
+/// time, it forgets with the sender's delivery that the receiver handled it. Between two journals the
+/// one that is put back would give the number of a delivery that the other has handled to a new one, which
+/// would be taken for handled: there the identity is a [given](MessageId::given) one, made of the key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeliveredId {
     /// The processor that sends.

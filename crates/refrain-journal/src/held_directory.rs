@@ -29,6 +29,11 @@ impl HeldDirectory {
     /// Holds the directory that `path` means now; makes it if need be.
     pub(crate) fn make(path: &Path) -> io::Result<HeldDirectory> {
         FileSystem.create_dir(path)?;
+        HeldDirectory::find(path)
+    }
+
+    /// Holds the directory that `path` means now.
+    pub(crate) fn find(path: &Path) -> io::Result<HeldDirectory> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
         Ok(HeldDirectory {

@@ -358,10 +358,10 @@ impl Queue {
     }
 
     /// Takes no new appends, because there will be no room for them. What waits still fits.
-    pub(crate) fn set_full(&self) {
+    pub(crate) fn set_full(&self, error: &std::io::Error) {
         let mut waiting = self.lock();
         if waiting.status == Status::Open {
-            tracing::warn!("journal: the medium is full, appends are rejected");
+            tracing::warn!(%error, "journal: no room for the next segment, appends are rejected");
             waiting.status = Status::Full;
         }
     }

@@ -11,15 +11,17 @@ use refrain_core::port::journal::{Cursor, ReadError};
 use refrain_core::{Name, Position};
 
 use crate::error::OpenError;
+use crate::held_directory::HeldDirectory;
 use crate::options::{JournalOptions, Settings};
-use crate::storage::{Disk, FileSystem};
+use crate::storage::Disk;
 use crate::threads::Threads;
 use crate::tracker::Tracker;
 
 /// Reads the journal in a directory, also while another process writes it.
 ///
 /// What it shows is durable: it ends at the writer's durable mark, as it was at the last
-/// [`JournalReader::refresh`].
+/// [`JournalReader::refresh`]. It stays with the journal in the directory that it was opened in, whatever
+/// the directory's name means later.
 ///
 /// ```
 /// use refrain_core::{Name, Position};
@@ -59,7 +61,16 @@ impl JournalReader {
         dir: impl AsRef<Path>,
         options: JournalOptions,
     ) -> Result<JournalReader, OpenError> {
-        JournalReader::open_on(Arc::new(FileSystem), dir, options)
+        let dir = dir.as_ref();
+        let held = match HeldDirectory::find(dir) {
+            Ok(held) => held,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let dir = dir.to_path_buf();
+                return Err(OpenError::Missing { dir });
+            }
+            Err(error) => return Err(OpenError::io(dir)(error)),
+        };
+        JournalReader::open_on(Arc::new(held), dir, options)
     }
 
     /// As [`JournalReader::open_with`], on another disk than the operating system's.

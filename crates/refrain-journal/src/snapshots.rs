@@ -40,7 +40,9 @@ const FILE_ENDING: &str = ".snap";
 /// Behind the name of one that is being written.
 const UNFINISHED_ENDING: &str = ".new";
 
-/// Keeps snapshots as files in a directory.
+/// Keeps snapshots as files in a directory, which is for those of one journal alone: of two that have
+/// streams of the same names each would delete what the other needs. Any number of programs may read there;
+/// whoever writes the journal is the only one that stores and deletes.
 ///
 /// ```
 /// use bytes::Bytes;

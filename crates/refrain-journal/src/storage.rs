@@ -209,6 +209,13 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     )
 }
 
+/// Whether `error` says that there is not enough of something of which there may be enough later: room
+/// on the medium, or files that the program may have open.
+pub(crate) fn may_pass(error: &io::Error) -> bool {
+    let of = Errno::from_io_error(error);
+    is_full(error) || matches!(of, Some(Errno::MFILE | Errno::NFILE))
+}
+
 /// Writes `bytes` to `temporary`, syncs, renames to `path` and syncs the directory: afterwards the
 /// file is there whole, whatever happens; before, the old one is.
 pub(crate) fn replace_file(

@@ -15,7 +15,7 @@ use crate::format::catalogue::Span;
 use crate::format::mark::{End, Mark};
 use crate::index::Contradiction;
 use crate::log_index::LogIndex;
-use crate::mark::MarkFile;
+use crate::mark::{MARK_FILE, MarkFile};
 use crate::planted;
 use crate::read_side::ReadSide;
 use crate::recovery::table::Found;
@@ -32,6 +32,8 @@ const TRIES_MAX: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Tracker {
     pub(crate) side: Arc<ReadSide>,
+    /// Of the journal that was opened.
+    identity: u64,
     progress: Mutex<Progress>,
     watch: Mutex<Watch>,
     bell: Condvar,
@@ -59,6 +61,7 @@ impl Tracker {
         let scan = Scan::new(walked.tail, walked.end, walked.epoch);
         Ok(Tracker {
             side: Arc::new(ReadSide::new(disk, dir, walked.index)),
+            identity: mark.identity,
             progress: Mutex::new(Progress {
                 scan,
                 start: walked.start,
@@ -92,6 +95,11 @@ impl Tracker {
                 dir: side.dir.clone(),
             });
         };
+        if mark.identity != self.identity {
+            let path = side.dir.join(MARK_FILE);
+            let detail = "another journal is here than the one that was opened";
+            return Err(OpenError::corrupt(&path, 0, detail));
+        }
         if mark.first_segment > progress.scan.at.segment {
             return self.start_again(progress);
         }

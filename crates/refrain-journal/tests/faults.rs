@@ -337,6 +337,43 @@ async fn a_full_disk_rejects_appends_until_there_is_room_again_and_reading_goes_
     );
 }
 
+/// B1.3
+#[tokio::test]
+async fn a_program_that_may_open_no_more_files_is_rejected_until_it_may_and_nothing_is_lost() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk).unwrap();
+    let orders = name("orders");
+    disk.until_spare_is_made();
+    disk.set_out_of_files(true);
+    let mut at = 1;
+    let append = |at| {
+        let entry = entry("orders", at);
+        journal.append(&orders, position(at), batch(&[&entry]))
+    };
+    let error = loop {
+        match append(at).await {
+            Ok(_) => at += 1,
+            Err(error) => break error,
+        }
+        assert!(at < 100, "two segments do not hold a hundred entries");
+    };
+    let AppendError::Rejected { reason, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(reason, RejectReason::Full);
+    // Every file that is read is opened for it.
+    let mut cursor = journal.read(&orders, position(1)).await.unwrap();
+    cursor.next().await.unwrap_err();
+    disk.set_out_of_files(false);
+    while append(at).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(contents(&journal, &orders).await.len() as u64, at);
+    drop(journal);
+    let journal = open(&disk).unwrap();
+    assert_eq!(contents(&journal, &orders).await.len() as u64, at);
+}
+
 /// B1.7
 #[tokio::test]
 async fn forgotten_segments_are_removed_and_other_streams_stay() {

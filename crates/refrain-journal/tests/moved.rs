@@ -8,11 +8,14 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use refrain_core::port::journal::{AppendError, Journal};
 use refrain_core::port::snapshots::Snapshots;
-use refrain_journal::{FileJournal, FileSnapshots, JournalOptions, OpenError};
+use refrain_journal::{
+    FileJournal, FileSnapshots, FileSystem, JournalOptions, JournalReader, OpenError,
+};
 use support::{batch, name, position};
 
 /// Set in the other process: the directory that it goes to.
@@ -102,6 +105,33 @@ async fn program_that_goes_to_another_directory_keeps_its_journal() {
     append(&journal, 1, 20).await.unwrap();
     std::env::set_current_dir(elsewhere).unwrap();
     append(&journal, 21, 60).await.unwrap();
+}
+
+/// B2.7
+#[tokio::test]
+async fn reader_stays_with_the_journal_that_it_was_opened_on() {
+    let root = tempfile::tempdir().unwrap();
+    let (dir, moved) = (root.path().join("data"), root.path().join("moved"));
+    let journal = open(&dir);
+    append(&journal, 1, 20).await.unwrap();
+    let reader = JournalReader::open(&dir).unwrap();
+    let (disk, options) = (Arc::new(FileSystem), JournalOptions::default());
+    let by_name = JournalReader::open_on(disk, &dir, options).unwrap();
+    std::fs::rename(&dir, &moved).unwrap();
+    let other = open(&dir);
+    append(&other, 1, 90).await.unwrap();
+    drop(other);
+    append(&journal, 21, 60).await.unwrap();
+    reader.refresh().unwrap();
+    assert_eq!(reader.head(&name("orders")), Some(position(60)));
+    by_name.refresh().unwrap_err();
+    assert_eq!(by_name.head(&name("orders")), Some(position(20)));
+    let mut cursor = reader.read(&name("orders"), position(1)).unwrap();
+    let mut next = 1;
+    while let Some(chunk) = cursor.next().await.unwrap() {
+        next = chunk.last().get() + 1;
+    }
+    assert_eq!(next, 61);
 }
 
 /// B3.3

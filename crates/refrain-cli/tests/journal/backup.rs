@@ -1,7 +1,7 @@
 //! `backup` and `restore`: what comes back is what was there, or nothing comes back.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use refrain::port::snapshots::Snapshots;
 use refrain::{FileJournal, FileSnapshots, Journal};
@@ -360,6 +360,39 @@ async fn snapshots_come_along_when_asked_for() {
     let snapshots = FileSnapshots::open(&again).unwrap();
     let three = snapshots.get(&name("orders"), position(3)).await.unwrap();
     assert_eq!(three, "three");
+}
+
+#[tokio::test]
+async fn more_snapshots_come_along_than_files_are_allowed_at_first() {
+    let place = Place::new();
+    let (dir, kept, backups) = (place.path("j"), place.path("s"), place.path("b"));
+    fill(&dir, &["orders"], 100).await;
+    let snapshots = FileSnapshots::open(&kept).unwrap();
+    for at in 1..=100 {
+        let put = snapshots.put(&name("orders"), position(at), "state".into());
+        put.await.unwrap();
+    }
+    // Its own limit, which it may raise as far as the system lets it.
+    let ended = Command::new("sh")
+        .args(["-c", "ulimit -S -n 64 && exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_refrain"))
+        .args(["journal", "backup", "create", "--json"])
+        .args([&dir, &backups])
+        .arg("--snapshots")
+        .arg(&kept)
+        .output()
+        .unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    let again = place.path("again");
+    run!(
+        "restore",
+        &backups,
+        place.path("restored"),
+        "--snapshots",
+        &again
+    )
+    .assert_exit(0);
+    assert_eq!(files_in(&again).len(), 100);
 }
 
 #[tokio::test]

@@ -178,8 +178,9 @@ pub enum RejectReason {
     /// The batch has no entry.
     #[error("the batch is empty")]
     Empty,
-    /// The medium is full; reading goes on, and appends do when there is room again.
-    #[error("the medium is full")]
+    /// There is no room: the medium is full, or the program has no more files to open. Reading goes on,
+    /// and appends do when there is room again.
+    #[error("there is no room for it")]
     Full,
     /// The journal was stopped by an earlier failure and takes nothing until it is opened again.
     #[error("the journal stopped after a failure: {0}")]

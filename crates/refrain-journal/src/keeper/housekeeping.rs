@@ -14,7 +14,7 @@ use crate::queue::Queue;
 use crate::read_side::ReadSide;
 use crate::sealed::SealedSegment;
 use crate::segment::Segment;
-use crate::storage::{Disk, is_full};
+use crate::storage::{Disk, is_full, may_pass};
 
 /// About what a stream takes in the directory.
 const STREAM_BYTES: u64 = 64;
@@ -78,8 +78,8 @@ impl Housekeeping {
                 self.keeper.set_spare(spare);
                 self.queue.resume();
             }
-            Err(error) if is_full(&error) => {
-                self.queue.set_full();
+            Err(error) if may_pass(&error) => {
+                self.queue.set_full(&error);
                 self.keeper.set_spare(Spare::Full(number));
             }
             Err(error) => {

@@ -58,6 +58,8 @@ struct State {
     locks: Vec<PathBuf>,
     /// Bytes that may still be allocated.
     space: Option<u64>,
+    /// Whether the process may open no more files.
+    is_out_of_files: bool,
 }
 
 type Content = Arc<Mutex<Bytes>>;
@@ -140,6 +142,10 @@ impl FaultDisk {
 
     pub(crate) fn set_space(&self, bytes: Option<u64>) {
         self.state().space = bytes;
+    }
+
+    pub(crate) fn set_out_of_files(&self, is_out_of_files: bool) {
+        self.state().is_out_of_files = is_out_of_files;
     }
 
     pub(crate) fn operations(&self) -> Vec<Kind> {
@@ -251,6 +257,9 @@ impl Disk for FaultDisk {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        if self.state().is_out_of_files {
+            return Err(rustix::io::Errno::MFILE.into());
+        }
         if access == Access::Create {
             self.check(Kind::Create)?;
             let content = Content::default();
