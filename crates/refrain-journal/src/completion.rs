@@ -160,6 +160,9 @@ impl Future for Submitted {
         if self.flush.is_durable(self.place) {
             return Poll::Ready(Ok(self.last));
         }
+        // What a waker does when it is cloned or dropped is its owner's affair, and may end the journal:
+        // neither happens under the lock.
+        let waker = context.waker().clone();
         let mut state = self.flush.lock();
         // Asked again under the lock: the writer stores first and takes the wakers then, so either
         // this sees the store or the writer sees the waker.
@@ -174,7 +177,9 @@ impl Future for Submitted {
         if state.wakers.len() <= place {
             state.wakers.resize(place + 1, None);
         }
-        state.wakers[place] = Some(context.waker().clone());
+        let before = state.wakers[place].replace(waker);
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 }

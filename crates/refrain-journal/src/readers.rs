@@ -119,10 +119,14 @@ impl<T> Future for Answer<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        // A waker is neither cloned nor dropped under the lock: it may be the last to hold something.
+        let waker = context.waker().clone();
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *slot, Slot::Broken) {
-            Slot::Empty(_) => {
-                *slot = Slot::Empty(Some(context.waker().clone()));
+            Slot::Empty(before) => {
+                *slot = Slot::Empty(Some(waker));
+                drop(slot);
+                drop(before);
                 Poll::Pending
             }
             Slot::Filled(value) => Poll::Ready(Some(value)),

@@ -6,6 +6,7 @@
 
 mod support;
 
+use std::pin::Pin;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
@@ -15,7 +16,7 @@ use refrain_core::port::BoxFuture;
 use refrain_core::port::journal::Journal;
 use refrain_core::port::snapshots::Snapshots;
 use refrain_journal::{FileJournal, FileSnapshots, JournalReader};
-use support::{FaultDisk, Kind, batch, contents, name, position, small_segments};
+use support::{FaultDisk, Gate, Kind, batch, contents, name, position, small_segments};
 
 const DIR: &str = "/journal";
 
@@ -150,6 +151,77 @@ async fn reader_that_its_own_thread_drops_ends() {
     );
     appended.unwrap().await.unwrap();
     assert!(cursor.next().await.is_err(), "it is closed");
+}
+
+/// Holds a journal, and lets go of it when it is dropped itself.
+struct Holder {
+    gate: Gate,
+    journal: Option<FileJournal>,
+}
+
+impl Wake for Holder {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // Only now the journal's threads go on. It ends when they have said what they have to say.
+        self.gate.open();
+        drop(self.journal.take());
+    }
+}
+
+/// Polls `future` twice while the journal's threads are held up at `gate`, the first time with a waker
+/// that holds `journal` and goes with the second time.
+fn replace_the_waker_that_holds<F: Future + ?Sized>(
+    journal: FileJournal,
+    gate: &Gate,
+    mut future: Pin<&mut F>,
+) {
+    let journal = Some(journal);
+    let holder = Waker::from(Arc::new(Holder {
+        gate: gate.clone(),
+        journal,
+    }));
+    let mut context = Context::from_waker(&holder);
+    assert!(future.as_mut().poll(&mut context).is_pending());
+    drop(holder);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(future.poll(&mut context).is_pending());
+}
+
+/// B1.1, B2.7
+#[tokio::test]
+async fn journal_that_goes_with_a_waker_of_an_append_tells_what_became_of_the_append() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk);
+    disk.until_spare_is_made();
+    let gate = disk.sync_gate();
+    gate.shut();
+    let mut append = journal.append(&name("orders"), position(1), batch(&["a"]));
+    gate.until_somebody_waits();
+    replace_the_waker_that_holds(journal, &gate, append.as_mut());
+    assert_eq!(append.await.unwrap(), position(1));
+    drop(open(&disk));
+}
+
+/// B2.7
+#[tokio::test]
+async fn journal_that_goes_with_a_waker_of_a_read_ends() {
+    let disk = FaultDisk::default();
+    let journal = open(&disk);
+    let orders = name("orders");
+    let entry = batch(&["a"]);
+    journal.append(&orders, position(1), entry).await.unwrap();
+    let mut cursor = journal.read(&orders, position(1)).await.unwrap();
+    let gate = disk.read_gate();
+    gate.shut();
+    let mut next = cursor.next();
+    replace_the_waker_that_holds(journal, &gate, next.as_mut());
+    drop(next);
+    drop(cursor);
+    disk.until_unlocked();
+    drop(open(&disk));
 }
 
 /// B3.3

@@ -119,16 +119,19 @@ impl<T> Receiver<T> {
         into: &mut VecDeque<T>,
     ) -> Poll<()> {
         assert!(into.is_empty(), "what was taken before is used up");
+        // A waker is neither cloned nor dropped under the lock: it may be the last to hold something.
+        let waker = context.waker().clone();
         let mut waiting = self.0.lock();
         if waiting.messages.is_empty() {
-            if !matches!(&waiting.receiver, Some(known) if known.will_wake(context.waker())) {
-                waiting.receiver = Some(context.waker().clone());
-            }
+            let before = waiting.receiver.replace(waker);
+            drop(waiting);
+            drop(before);
             return Poll::Pending;
         }
         std::mem::swap(&mut waiting.messages, into);
-        waiting.receiver = None;
+        let before = waiting.receiver.take();
         call_first(waiting);
+        drop(before);
         Poll::Ready(())
     }
 
@@ -192,10 +195,14 @@ impl<T> Shared<T> {
         room: u32,
         message: &mut Option<T>,
     ) -> Poll<Result<(), SendError>> {
+        // As in `poll_take`.
+        let waker = context.waker().clone();
         let mut waiting = self.lock();
         // Set before the attempt, for the lock is gone after it.
-        waiting.first = Some(context.waker().clone());
-        match self.push(waiting, room, message) {
+        let before = waiting.first.replace(waker);
+        let sent = self.push(waiting, room, message);
+        drop(before);
+        match sent {
             Err(SendError::Full) => Poll::Pending,
             sent => Poll::Ready(sent),
         }
@@ -303,6 +310,44 @@ mod tests {
         assert_eq!(sender.try_send(0, 3), Err(SendError::Closed));
         assert_eq!(taken(&mut receiver).await, [1]);
         assert!(receiver.is_empty());
+    }
+
+    /// Looks into a queue when it is dropped, as whoever is the last to hold a sender's message may.
+    struct Looks(Sender<u32>);
+
+    impl std::task::Wake for Looks {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            assert!(self.0.0.waiting.try_lock().is_ok(), "the queue is not held");
+        }
+    }
+
+    #[test]
+    fn waker_that_another_replaces_is_dropped_where_nothing_is_held() {
+        let (sender, mut receiver) = queue(1, 9);
+        let looks = || Waker::from(Arc::new(Looks(Sender(Arc::clone(&sender.0)))));
+        let mut taken = VecDeque::new();
+        for _ in 0..2 {
+            let took = receiver.poll_take(&mut Context::from_waker(&looks()), &mut taken);
+            assert!(took.is_pending());
+        }
+        sender.try_send(0, 1).unwrap();
+        let mut second = pin!(sender.send(0, 2));
+        for _ in 0..2 {
+            let sent = second.as_mut().poll(&mut Context::from_waker(&looks()));
+            assert!(sent.is_pending());
+        }
+        let took = receiver.poll_take(&mut Context::from_waker(&looks()), &mut taken);
+        assert!(took.is_ready());
+        assert!(
+            second
+                .as_mut()
+                .poll(&mut Context::from_waker(&looks()))
+                .is_ready()
+        );
     }
 
     #[tokio::test]

@@ -131,13 +131,16 @@ impl<'a> Attempts<'a> {
     /// Adds those that have ended to `ended`, and has `context` woken when others may have.
     pub(super) fn poll(&mut self, context: &mut Context<'_>, ended: &mut Vec<Ended>) {
         let mut polled = std::mem::take(&mut self.polled);
+        // A waker is neither cloned nor dropped under the lock: it may be the last to hold something.
+        let courier = context.waker().clone();
         let mut woken = self.woken.lock();
         std::mem::swap(&mut woken.places, &mut polled);
         for place in &polled {
             woken.are_listed[*place] = false;
         }
-        woken.courier = Some(context.waker().clone());
+        let before = woken.courier.replace(courier);
         drop(woken);
+        drop(before);
         for place in polled.drain(..) {
             // Whether it has ended is in `ended`.
             let _ = self.poll_place(place, ended);
