@@ -10,6 +10,9 @@ use refrain_journal::{Access, Disk, DiskFile, DiskLock};
 
 use super::Gate;
 
+/// The number that Linux has for "too many open files"; there is no [`io::ErrorKind`] of it.
+const EMFILE: i32 = 24;
+
 /// Operations that change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -258,7 +261,7 @@ impl Disk for FaultDisk {
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         if self.state().is_out_of_files {
-            return Err(rustix::io::Errno::MFILE.into());
+            return Err(io::Error::from_raw_os_error(EMFILE));
         }
         if access == Access::Create {
             self.check(Kind::Create)?;

@@ -179,12 +179,12 @@ async fn full_disk_is_waited_for_visibly_and_nothing_that_waits_is_lost() {
     let Signal::Waiting { reason, .. } = told else {
         unreachable!()
     };
-    assert!(reason.contains("full"), "{reason}");
+    assert!(reason.contains("no room"), "{reason}");
     let waits_for = till
         .recovery()
         .waits_for
         .expect("it says so to whoever asks");
-    assert!(waits_for.contains("full"));
+    assert!(waits_for.contains("no room"));
     assert!(!till.recovery().is_done);
 
     assert_eq!(
