@@ -194,7 +194,7 @@ mod tests {
             Line::Rejected {
                 stream,
                 first,
-                reason: "the medium is full".to_owned(),
+                reason: "there is no room for it".to_owned(),
             },
             Line::Unknown { stream, first },
             Line::Forgetting { stream, below },

@@ -112,7 +112,7 @@ fn acknowledges(worker: &Worker, patience: Duration) -> bool {
 
 fn rejections(lines: &[Line]) -> usize {
     let is_full = |line: &&Line| match line {
-        Line::Rejected { reason, .. } => reason.contains("full"),
+        Line::Rejected { reason, .. } => reason.contains("no room"),
         Line::Process(_)
         | Line::Opened
         | Line::NotOpened(_)
