@@ -122,14 +122,15 @@ impl Writer {
 
     /// Tells those at the places before `to` that they are durable.
     fn settle(&mut self, to: usize) {
-        self.taken.flush().acknowledge(to, &mut self.wakers);
-        self.wakers.drain(..).for_each(Waker::wake);
         let settled = &self.taken.pendings()[self.settled..to];
-        self.settled = to;
         let is_forgetting = |pending: &Pending| matches!(pending.work, Work::Forget(_));
+        // First: whoever is told may ask at once for what it has forgotten to be given back.
         if settled.iter().any(is_forgetting) {
             self.keeper.compactor.forgotten();
         }
+        self.taken.flush().acknowledge(to, &mut self.wakers);
+        self.settled = to;
+        self.wakers.drain(..).for_each(Waker::wake);
     }
 
     /// Ends the batch: everybody in it was told.
