@@ -88,7 +88,7 @@ pub struct Created {
 ///
 /// # Errors
 /// [`BackupError::Source`] when the journal is damaged; [`BackupError::Fork`] when the repository
-/// has another history of it. After an error there is no backup, only pieces that the next one
+/// has another history of it, or a later epoch. After an error there is no backup, only pieces that the next one
 /// finds.
 pub async fn create(
     source: &Source,
@@ -116,6 +116,8 @@ async fn take(
     repository: &Repository,
     progress: &Progress,
 ) -> Result<Created, BackupError> {
+    // Before the journal is looked at: one that is made meanwhile may well be newer.
+    let there = repository.backups().await?;
     let snapshots = source.snapshots.as_deref();
     let Seen {
         disk,
@@ -124,6 +126,7 @@ async fn take(
         uncovered,
     } = Seen::of(&source.dir, snapshots, progress).await?;
     let mark = check(&inspection, &source.dir)?;
+    check_line(&there, &mark)?;
     let wanted = files(&inspection);
     check_whole(&wanted, mark, &source.dir)?;
     let mut copying = Copying {
@@ -209,6 +212,23 @@ fn check(inspection: &Inspection, dir: &Path) -> Result<MarkSeen, BackupError> {
             dir: dir.to_path_buf(),
         })
     })
+}
+
+/// Whether the journal with this mark may have come from those of its backups that are `there`. Its epoch
+/// never falls, so it did not when one of them has a later one: it was put back to an older place, and
+/// went on from there.
+fn check_line(there: &[BackupId], mark: &MarkSeen) -> Result<(), BackupError> {
+    let own = BackupId::of(mark);
+    if there.contains(&own) {
+        return Ok(());
+    }
+    let of_journal = there.iter().filter(|id| id.identity() == own.identity());
+    match of_journal.max_by_key(|id| id.age()) {
+        Some(newest) if newest.epoch() > own.epoch() => Err(BackupError::Fork {
+            backup: newest.to_string(),
+        }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The files that a backup has.

@@ -52,8 +52,8 @@ pub enum BackupError {
         /// What the store said.
         reason: String,
     },
-    /// The repository has a backup of the same journal at the same place with other contents: two
-    /// histories came from one.
+    /// The repository has a backup of the same journal at the same place with other contents, or of a
+    /// later epoch: two histories came from one.
     #[error("R0125: backup {backup} is there already, with another history")]
     Fork {
         /// The backup.

@@ -159,10 +159,7 @@ impl Manifest {
     /// The name of this backup.
     #[must_use]
     pub fn id(&self) -> BackupId {
-        BackupId(format!(
-            "{}-{:010}-{:020}",
-            self.identity, self.epoch, self.end_frame
-        ))
+        BackupId::new(&self.identity, self.epoch, self.end_frame)
     }
 
     /// Bytes of all pieces.
@@ -234,6 +231,16 @@ impl Manifest {
 pub struct BackupId(String);
 
 impl BackupId {
+    fn new(identity: &str, epoch: u64, end_frame: u64) -> BackupId {
+        BackupId(format!("{identity}-{epoch:010}-{end_frame:020}"))
+    }
+
+    /// That of a backup of a journal with this mark.
+    pub(crate) fn of(mark: &MarkSeen) -> BackupId {
+        let identity = format!("{:016x}", mark.identity);
+        BackupId::new(&identity, mark.epoch, mark.end.frame)
+    }
+
     /// The object that holds its manifest.
     pub(crate) fn place(&self) -> String {
         format!("backups/{}.json", self.0)
@@ -247,6 +254,11 @@ impl BackupId {
     /// The identity of the journal, in hexadecimal digits.
     pub(crate) fn identity(&self) -> &str {
         self.0.split_once('-').map_or("", |(identity, _)| identity)
+    }
+
+    /// The epoch of the journal's writer, in digits of which there is always the same number.
+    pub(crate) fn epoch(&self) -> &str {
+        self.age().split_once('-').map_or("", |(epoch, _)| epoch)
     }
 
     /// How new it is among those of one journal.
