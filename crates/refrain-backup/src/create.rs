@@ -153,10 +153,7 @@ async fn take(
     let streams: Vec<StreamRecord> = seen
         .map(|stream| StreamRecord::of(stream, digests.of(stream.number)))
         .collect();
-    let mut stream_list = Vec::new();
-    for bytes in streams::encode(&streams).chunks(PIECE_BYTES) {
-        stream_list.push(copying.piece(Bytes::copy_from_slice(bytes)).await?);
-    }
+    let stream_list = copying.streams(&streams).await?;
     let manifest = Manifest {
         format: FORMAT,
         taken_at: source.taken_at,
@@ -336,6 +333,14 @@ impl Copying<'_> {
             at += length as u64;
             self.done += length as u64;
             (self.progress)(self.done, self.of);
+        }
+        Ok(pieces)
+    }
+
+    async fn streams(&mut self, streams: &[StreamRecord]) -> Result<Vec<Piece>, BackupError> {
+        let mut pieces = Vec::new();
+        for bytes in streams::encode(streams).chunks(PIECE_BYTES) {
+            pieces.push(self.piece(Bytes::copy_from_slice(bytes)).await?);
         }
         Ok(pieces)
     }
