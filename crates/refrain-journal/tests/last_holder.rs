@@ -13,7 +13,7 @@ use std::task::{Context, Wake, Waker};
 
 use bytes::Bytes;
 use refrain_core::port::BoxFuture;
-use refrain_core::port::journal::Journal;
+use refrain_core::port::journal::{Cursor, Journal};
 use refrain_core::port::snapshots::Snapshots;
 use refrain_journal::{FileJournal, FileSnapshots, JournalReader};
 use support::{FaultDisk, Gate, Kind, batch, contents, name, position, small_segments};
@@ -57,6 +57,16 @@ fn open(disk: &FaultDisk) -> FileJournal {
     FileJournal::open_on(Arc::new(disk.clone()), DIR, small_segments()).unwrap()
 }
 
+/// A journal in which `orders` has one entry, and a cursor at it.
+async fn with_an_entry(disk: &FaultDisk) -> (FileJournal, Box<dyn Cursor>) {
+    let journal = open(disk);
+    let orders = name("orders");
+    let entry = batch(&["a"]);
+    journal.append(&orders, position(1), entry).await.unwrap();
+    let cursor = journal.read(&orders, position(1)).await.unwrap();
+    (journal, cursor)
+}
+
 /// B1.1, B2.7
 #[tokio::test]
 async fn journal_that_its_writer_drops_writes_what_was_submitted_and_lets_go_of_the_directory() {
@@ -90,11 +100,7 @@ async fn journal_that_its_writer_drops_writes_what_was_submitted_and_lets_go_of_
 #[tokio::test]
 async fn journal_that_its_reading_thread_drops_lets_go_of_the_directory() {
     let disk = FaultDisk::default();
-    let journal = open(&disk);
-    let orders = name("orders");
-    let entry = batch(&["a"]);
-    journal.append(&orders, position(1), entry).await.unwrap();
-    let mut cursor = journal.read(&orders, position(1)).await.unwrap();
+    let (journal, mut cursor) = with_an_entry(&disk).await;
     let reads = disk.read_gate();
     reads.shut();
     drop_on_waking(
@@ -209,11 +215,7 @@ async fn journal_that_goes_with_a_waker_of_an_append_tells_what_became_of_the_ap
 #[tokio::test]
 async fn journal_that_goes_with_a_waker_of_a_read_ends() {
     let disk = FaultDisk::default();
-    let journal = open(&disk);
-    let orders = name("orders");
-    let entry = batch(&["a"]);
-    journal.append(&orders, position(1), entry).await.unwrap();
-    let mut cursor = journal.read(&orders, position(1)).await.unwrap();
+    let (journal, mut cursor) = with_an_entry(&disk).await;
     let gate = disk.read_gate();
     gate.shut();
     let mut next = cursor.next();
