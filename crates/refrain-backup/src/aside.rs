@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use refrain_journal::{Disk, FileSystem};
+use refrain_journal::{FileSystem, make_lasting};
 
 use crate::error::BackupError;
 
@@ -26,7 +26,8 @@ impl Aside {
             path: target.to_path_buf(),
             detail: detail.to_owned(),
         };
-        make_lasting(&parent_of(target))?;
+        let parent = parent_of(target);
+        make_lasting(&FileSystem, &parent).map_err(BackupError::io(&parent))?;
         let path = path_beside(target)?;
         match std::fs::symlink_metadata(&path) {
             Ok(found) if found.is_dir() => {
@@ -143,17 +144,6 @@ pub(crate) fn lock(path: &Path, target: &Path) -> Result<File, BackupError> {
             detail: "another restore works there".to_owned(),
         }),
         Err(TryLockError::Error(error)) => Err(BackupError::io(path)(error)),
-    }
-}
-
-/// Makes `dir` and what is missing above it, for its owner alone. Their names last then, also those
-/// that somebody made who was killed before they did.
-pub(crate) fn make_lasting(dir: &Path) -> Result<(), BackupError> {
-    FileSystem.create_dir(dir).map_err(BackupError::io(dir))?;
-    match FileSystem.sync_dir(&parent_of(dir)) {
-        // Who may not read it has not made what is in it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        synced => synced.map_err(BackupError::io(dir)),
     }
 }
 

@@ -88,8 +88,8 @@ pub struct Created {
 ///
 /// # Errors
 /// [`BackupError::Source`] when the journal is damaged; [`BackupError::Fork`] when the repository
-/// has another history of it, or a later epoch. After an error there is no backup, only pieces that the next one
-/// finds.
+/// has another history of it, or a later epoch. After an error there is no backup, only pieces that the
+/// next one finds.
 pub async fn create(
     source: &Source,
     repository: &Repository,

@@ -16,7 +16,8 @@ use object_store::{
     Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
 
-use crate::aside::make_lasting;
+use refrain_journal::{FileSystem, make_lasting};
+
 use crate::digest::digest_text;
 use crate::error::BackupError;
 use crate::manifest::{BackupId, Manifest, PIECE_BYTES, Piece};
@@ -84,7 +85,8 @@ impl Repository {
     /// As [`Repository::open`], and when the directory cannot be made.
     pub fn make(place: &str) -> Result<Repository, BackupError> {
         if let Place::Directory(dir) = Place::of(place) {
-            make_lasting(Path::new(dir))?;
+            let dir = Path::new(dir);
+            make_lasting(&FileSystem, dir).map_err(BackupError::io(dir))?;
         }
         Repository::open(place)
     }

@@ -61,6 +61,7 @@ pub use compaction::CompactionProgress;
 pub use error::{CompactError, OpenError};
 pub use journal::FileJournal;
 pub use memory::{AppendFault, MemoryJournal, MemorySnapshots};
+pub use new_directory::make_lasting;
 pub use options::JournalOptions;
 pub use reader::JournalReader;
 pub use snapshots::FileSnapshots;

@@ -60,6 +60,26 @@ pub(crate) fn make(directories: &dyn Directories, dir: &Path) -> io::Result<()> 
     directories.sync(&above)
 }
 
+/// Makes `dir` and what is missing above it on `disk`. Afterwards their names survive a loss of power, also
+/// those that somebody made who was killed before they did.
+///
+/// # Errors
+/// When `dir` cannot be made, or a name cannot be made to last. Repeating the call is safe.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let place = tempfile::tempdir()?;
+/// # let backups = place.path().join("backups");
+/// refrain_journal::make_lasting(&refrain_journal::FileSystem, &backups)?;
+/// assert!(backups.is_dir());
+/// # Ok(())
+/// # }
+/// ```
+pub fn make_lasting(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    disk.create_dir(dir)?;
+    make_name_last(disk, dir)
+}
+
 /// Makes the name of `dir` last, which may have been made by somebody who was killed then.
 pub(crate) fn make_name_last(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     if_allowed(disk.sync_dir(&parent_of(dir)))

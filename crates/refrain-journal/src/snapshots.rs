@@ -18,7 +18,7 @@ use refrain_core::{Name, Position};
 use crate::error::OpenError;
 use crate::format::{VERSION, u32_at, u64_at, written};
 use crate::held_directory::HeldDirectory;
-use crate::new_directory::make_name_last;
+use crate::new_directory::make_lasting;
 use crate::readers::Readers;
 use crate::storage::{Access, Disk, is_full, read_whole, replace_file};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -100,8 +100,7 @@ impl FileSnapshots {
     pub fn open_on(disk: Arc<dyn Disk>, dir: impl AsRef<Path>) -> Result<FileSnapshots, OpenError> {
         let dir = dir.as_ref().to_path_buf();
         let failed = |error| OpenError::io(&dir)(error);
-        disk.create_dir(&dir).map_err(failed)?;
-        make_name_last(disk.as_ref(), &dir).map_err(failed)?;
+        make_lasting(disk.as_ref(), &dir).map_err(failed)?;
         settle_restore(disk.as_ref(), &dir).map_err(failed)?;
         let place = Place {
             disk,
